@@ -1,0 +1,158 @@
+"""Numbers with their uncertainty: accuracy, pass@k, maj@k, and the paired comparison of two runs.
+
+One idea: a problem is the unit of chance. Samples of one problem are not independent, so intervals are taken over
+problems. A problem whose reference cannot be read is unscored: it is counted, and left out of every rate.
+
+Axes: N problems, K samples a problem. What this module does not do: grade, or read a store.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from mario.types import Problem, Trajectory, Verdict, VerdictStatus
+
+Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One graded attempt, with everything needed to follow it back to its problem."""
+
+    problem: Problem
+    trajectory: Trajectory
+    verdict: Verdict
+
+    @property
+    def scored(self) -> bool:
+        return self.verdict.status is not VerdictStatus.REFERENCE_UNPARSED
+
+    @property
+    def correct(self) -> bool:
+        return self.verdict.equivalent
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A rate with its 95 % interval over `n` problems; NaN throughout when n is 0."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def wilson(successes: int, n: int, z: float = Z95) -> Estimate:
+    """Score interval of a proportion; Wilson 1927, doi 10.1080/01621459.1927.10502953."""
+    if n == 0:
+        return Estimate(math.nan, math.nan, math.nan, 0)
+    share = successes / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n)
+
+
+def clustered(rates_N: Sequence[float]) -> Estimate:
+    """Mean of per-problem rates; the interval is normal over problems, so samples of one problem count once."""
+    n = len(rates_N)
+    if n == 0:
+        return Estimate(math.nan, math.nan, math.nan, 0)
+    mean = math.fsum(rates_N) / n
+    if all(rate in (0.0, 1.0) for rate in rates_N):
+        return wilson(round(mean * n), n)
+    error = math.sqrt(math.fsum((rate - mean) ** 2 for rate in rates_N) / (n - 1) / n) if n > 1 else math.nan
+    return Estimate(mean, max(0.0, mean - Z95 * error), min(1.0, mean + Z95 * error), n)
+
+
+def pass_at_k(correct: int, total: int, k: int) -> float:
+    """Chance that at least one of k samples is correct, without replacement.
+
+    Unbiased estimate 1 - C(total - correct, k) / C(total, k); arXiv 2107.03374, eq. 1.
+    Returns NaN when total < k: the estimate is undefined, not zero.
+    """
+    if total < k or k < 1:
+        return math.nan
+    return 1.0 - math.comb(total - correct, k) / math.comb(total, k)
+
+
+def by_problem(judged: Iterable[Judged]) -> dict[str, list[Judged]]:
+    """Scored attempts of each problem, in sample order."""
+    found: dict[str, list[Judged]] = {}
+    for row in judged:
+        if row.scored:
+            found.setdefault(row.problem.id, []).append(row)
+    for rows in found.values():
+        rows.sort(key=lambda row: row.trajectory.sample_index)
+    return found
+
+
+def accuracy(judged: Iterable[Judged]) -> Estimate:
+    """pass@1: the mean over problems of the share of correct samples."""
+    return clustered([sum(r.correct for r in rows) / len(rows) for rows in by_problem(judged).values()])
+
+
+def pass_at(judged: Iterable[Judged], k: int) -> Estimate:
+    """pass@k over the problems that have at least k samples."""
+    rates = [pass_at_k(sum(r.correct for r in rows), len(rows), k) for rows in by_problem(judged).values()]
+    return clustered([rate for rate in rates if not math.isnan(rate)])
+
+
+Grouper = Callable[[Sequence[str | None]], Sequence[Sequence[int]]]
+
+
+def majority_at(judged: Iterable[Judged], k: int, group: Grouper) -> Estimate:
+    """maj@k: the first k samples vote by equivalence class; `group` is `mario.grade.group`.
+
+    A tie goes to the class whose first member comes first; samples without an answer do not vote.
+    """
+    rates: list[float] = []
+    for rows in by_problem(judged).values():
+        if len(rows) < k:
+            continue
+        votes = rows[:k]
+        classes = group([row.trajectory.answer for row in votes])
+        best = max(classes, key=lambda members: (len(members), -min(members)), default=None)
+        rates.append(float(best is not None and votes[min(best)].correct))
+    return clustered(rates)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs on the same problems: how often only one of them is right, and how likely that is by chance."""
+
+    only_first: int
+    only_second: int
+    both: int
+    neither: int
+    difference: Estimate  # first minus second
+    p_value: float  # exact McNemar, two sided
+
+    @property
+    def n(self) -> int:
+        return self.only_first + self.only_second + self.both + self.neither
+
+
+def compare(first: Iterable[Judged], second: Iterable[Judged]) -> Comparison:
+    """Pair two runs by problem (sample 0 of each); exact McNemar test, doi 10.1007/BF02295996."""
+    left, right = by_problem(first), by_problem(second)
+    pairs = [(left[key][0].correct, right[key][0].correct) for key in left if key in right]
+    only_first = sum(a and not b for a, b in pairs)
+    only_second = sum(b and not a for a, b in pairs)
+    both = sum(a and b for a, b in pairs)
+    n = len(pairs)
+    mean = (only_first - only_second) / n if n else math.nan
+    error = math.sqrt(((only_first + only_second) / n - mean**2) / n) if n else math.nan
+    interval = Estimate(mean, max(-1.0, mean - Z95 * error), min(1.0, mean + Z95 * error), n)
+    return Comparison(
+        only_first, only_second, both, n - only_first - only_second - both, interval, _sign_test(only_first, only_second)
+    )
+
+
+def _sign_test(a: int, b: int) -> float:
+    n = a + b
+    if n == 0:
+        return 1.0
+    tail = sum(math.comb(n, i) for i in range(min(a, b) + 1)) / 2**n
+    return min(1.0, 2 * tail)
