@@ -87,7 +87,9 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         if unknown:
             raise TypeError(f"{where}: unknown field {sorted(unknown)[0]!r}")
         try:
-            return kind(**{name: _decode(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+            return typing.cast(type, kind)(
+                **{name: _decode(hints[name], item, f"{where}.{name}") for name, item in value.items()}
+            )
         except TypeError as error:
             if "missing" in str(error):
                 raise TypeError(f"{where}: {str(error).split(') ', 1)[-1]}") from None
@@ -195,6 +197,8 @@ def hardware() -> dict[str, Any]:
         found["memory_mib"] = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        models = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
         found |= {"processor": models[0]} if models else {}
     return found

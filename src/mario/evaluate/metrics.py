@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from mario.types import Problem, Trajectory, Verdict, VerdictStatus
 
@@ -146,7 +147,12 @@ def compare(first: Iterable[Judged], second: Iterable[Judged]) -> Comparison:
     error = math.sqrt(((only_first + only_second) / n - mean**2) / n) if n else math.nan
     interval = Estimate(mean, max(-1.0, mean - Z95 * error), min(1.0, mean + Z95 * error), n)
     return Comparison(
-        only_first, only_second, both, n - only_first - only_second - both, interval, _sign_test(only_first, only_second)
+        only_first,
+        only_second,
+        both,
+        n - only_first - only_second - both,
+        interval,
+        _sign_test(only_first, only_second),
     )
 
 
@@ -154,5 +160,5 @@ def _sign_test(a: int, b: int) -> float:
     n = a + b
     if n == 0:
         return 1.0
-    tail = sum(math.comb(n, i) for i in range(min(a, b) + 1)) / 2**n
-    return min(1.0, 2 * tail)
+    tail = sum(math.comb(n, i) for i in range(min(a, b) + 1))
+    return min(1.0, float(Fraction(2 * tail, 2**n)))
