@@ -30,12 +30,12 @@ T = TypeVar("T")
 
 
 def to_json(value: Any) -> Any:
-    """Turn records, enums, tuples and mappings into plain JSON values; fields at their default None are left out."""
+    """Turn records, enums, tuples and mappings into plain JSON values; empty fields that default to empty are left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             f.name: to_json(item)
             for f in dataclasses.fields(value)
-            if (item := getattr(value, f.name)) is not None and not (item in ((), {}) and _has_default(f))
+            if not _is_empty_default(f, item := getattr(value, f.name))
         }
     if isinstance(value, Enum):
         return value.value
@@ -48,8 +48,12 @@ def to_json(value: Any) -> Any:
     return value
 
 
-def _has_default(f: dataclasses.Field[Any]) -> bool:
-    return f.default is not dataclasses.MISSING or f.default_factory is not dataclasses.MISSING
+def _is_empty_default(f: dataclasses.Field[Any], item: Any) -> bool:
+    if item is None:
+        return f.default is None
+    if item == ():
+        return f.default == ()
+    return item == {} and f.default_factory is dict
 
 
 def from_json(kind: type[T], value: Any) -> T:
