@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 def to_json(value: Any) -> Any:
-    """Turn records, enums, tuples and mappings into plain JSON values; empty fields that default to empty are left out."""
+    """Records, enums, tuples and mappings as plain JSON values; what is empty by default and empty is left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             f.name: to_json(item)
