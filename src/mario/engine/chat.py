@@ -1,0 +1,76 @@
+"""Chat for a model in this process: messages to prompt text, reply text to a message, by the tokenizer's own rules.
+
+One idea: the tokenizer knows its model's chat format or nobody does. Tool calls are read by its response template,
+or where its chat template writes them as `<tool_call>{json}</tool_call>`; for anything else a server is the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mario.errors import EngineError
+
+_TAGGED_CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
+
+
+def render(tokenizer: Any, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> str:
+    """The prompt that asks for the next assistant message."""
+    if not tokenizer.chat_template:
+        raise EngineError(
+            "this model's tokenizer has no chat template; use an inline format, or an instruction-tuned model"
+        )
+    if tools and not _reads_calls(tokenizer):
+        raise EngineError(
+            "this model's tokenizer does not say how tool calls are written; "
+            "serve the model and give its --endpoint with the chat API, or use an inline format"
+        )
+    try:
+        text: str = tokenizer.apply_chat_template(
+            list(messages), tools=list(tools) or None, add_generation_prompt=True, tokenize=False
+        )
+    except Exception as error:  # a template is a program of the model's author
+        raise EngineError(f"this model's chat template refuses the conversation: {error}") from error
+    return text
+
+
+def parse(
+    tokenizer: Any, reply: str, prompt: str, tools: Sequence[Mapping[str, Any]]
+) -> tuple[str, tuple[Mapping[str, Any], ...]]:
+    """Text and tool calls of a reply, calls in the OpenAI form with arguments as objects.
+
+    A call that cannot be read stays in the text: it is the model's mistake, and the caller sees it there.
+    """
+    if getattr(tokenizer, "response_template", None):
+        try:
+            message = tokenizer.parse_response(reply, prefix=prompt, tools=list(tools))
+        except ValueError:
+            return reply, ()
+        calls = [call.get("function", call) for call in message.get("tool_calls") or ()]
+        return message.get("content") or "", _numbered(calls)
+    calls = []
+    for found in _TAGGED_CALL.finditer(reply):
+        try:
+            calls.append(json.loads(found.group(1)))
+        except ValueError:
+            return reply, ()
+    if not all(isinstance(call, dict) and "name" in call for call in calls):
+        return reply, ()
+    return (_TAGGED_CALL.sub("", reply).strip() if calls else reply), _numbered(calls)
+
+
+def _reads_calls(tokenizer: Any) -> bool:
+    return bool(getattr(tokenizer, "response_template", None)) or "<tool_call>" in str(tokenizer.chat_template)
+
+
+def _numbered(calls: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(
+        {
+            "id": f"call_{i}",
+            "type": "function",
+            "function": {"name": call["name"], "arguments": call.get("arguments", {})},
+        }
+        for i, call in enumerate(calls)
+    )
