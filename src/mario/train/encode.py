@@ -1,0 +1,128 @@
+"""From a trajectory's labelled spans to token ids and labels.
+
+One idea: a boundary between two authors is a boundary between two tokens. Spans are encoded one by one, by the rule
+that generation uses (`engine.tokens.encode_spans`), and ids that generation saw are kept, so no token holds text of
+two authors and training sees what solving will. Labels stand on `MODEL` spans only: what the interpreter wrote is
+read, never learnt (`train_on_output` is there for the ablation).
+
+A row that cannot be trained on whole is refused with its id and a reason; nothing is cut to fit.
+
+What this module does not do: it knows no markup (`transcript` made the spans), no batches and no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from mario.engine.tokens import encode_spans
+from mario.types import Source, Span, StopReason, Trajectory
+
+IGNORED = -100  # the label that torch's cross entropy skips
+
+
+class Reason(StrEnum):
+    """Why a trajectory is not trained on."""
+
+    NO_SPANS = "no_spans"  # a conversation without text spans, or nothing at all
+    NOTHING_TRAINED = "nothing_trained"  # no label is left: nothing written by the model
+    TOO_LONG = "too_long"
+    NOT_REVERSIBLE = "not_reversible"  # the tokenizer does not read a span's ids back as its text
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRow:
+    """One trajectory as numbers: `labels` is `input_ids` where a token is trained, `IGNORED` elsewhere.
+
+    Both are unshifted; the first token predicts nothing before it, so it never counts as trained.
+    """
+
+    id: str
+    input_ids: tuple[int, ...]
+    labels: tuple[int, ...]
+    n_trained: int
+
+    @property
+    def n_tokens(self) -> int:
+        return len(self.input_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    id: str
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What `encode_all` made of a set of trajectories."""
+
+    rows: tuple[EncodedRow, ...]
+    refusals: tuple[Refusal, ...]
+
+
+def encode_all(
+    trajectories: Iterable[Trajectory], tokenizer: Any, *, max_row_tokens: int, train_on_output: bool = False
+) -> Encoded:
+    """Encode every trajectory; the refused ones are listed with their reasons."""
+    rows: list[EncodedRow] = []
+    refusals: list[Refusal] = []
+    for trajectory in trajectories:
+        row = encode(trajectory, tokenizer, max_row_tokens=max_row_tokens, train_on_output=train_on_output)
+        if isinstance(row, EncodedRow):
+            rows.append(row)
+        else:
+            refusals.append(row)
+    return Encoded(tuple(rows), tuple(refusals))
+
+
+def encode(
+    trajectory: Trajectory, tokenizer: Any, *, max_row_tokens: int, train_on_output: bool = False
+) -> EncodedRow | Refusal:
+    """Token ids and labels of one trajectory.
+
+    `tokenizer` is one of transformers'. The end token is appended, and trained, where the trajectory ended with an
+    answer and generation's own ids do not already hold it.
+    """
+    row_id = f"{trajectory.problem_id}#{trajectory.sample_index}"
+    spans = [span for span in trajectory.spans if span.text or span.token_ids]
+    if not spans:
+        return Refusal(row_id, Reason.NO_SPANS, f"format {trajectory.format!r} has no text to train on")
+    input_ids: list[int] = []
+    labels: list[int] = []
+    for index, (span, ids) in enumerate(zip(spans, encode_spans(tokenizer, spans), strict=True)):
+        if not _reads_back(tokenizer, span, ids, is_first=index == 0):
+            return Refusal(row_id, Reason.NOT_REVERSIBLE, f"span {index}: {span.text[:60]!r}")
+        is_trained = span.source is Source.MODEL or (train_on_output and span.source is Source.INTERPRETER)
+        input_ids += ids
+        labels += ids if is_trained else [IGNORED] * len(ids)
+    ended = spans[-1].source is Source.MODEL and trajectory.stop_reason is StopReason.ANSWERED
+    if ended and input_ids[-1] != tokenizer.eos_token_id:
+        input_ids.append(tokenizer.eos_token_id)
+        labels.append(tokenizer.eos_token_id)
+    n_trained = sum(label != IGNORED for label in labels[1:])
+    if not n_trained:
+        return Refusal(row_id, Reason.NOTHING_TRAINED, f"{len(input_ids)} tokens, none by the model")
+    if len(input_ids) > max_row_tokens:
+        return Refusal(row_id, Reason.TOO_LONG, f"{len(input_ids)} tokens, at most {max_row_tokens}")
+    return EncodedRow(row_id, tuple(input_ids), tuple(labels), n_trained)
+
+
+def _reads_back(tokenizer: Any, span: Span, ids: Sequence[int], *, is_first: bool) -> bool:
+    """Whether these ids are this text.
+
+    Our own ids must give it exactly (some tokenizers lowercase, or drop a character). The first span's, and those of
+    generation, may hold more: a BOS token before it, the end token after it. Ids in which the text is not found come
+    from another model's tokenizer.
+    """
+    if span.token_ids is None and not is_first:
+        return _decode(tokenizer, ids) == span.text
+    return any(span.text in _decode(tokenizer, ids, skip_special_tokens=skip) for skip in (False, True))
+
+
+def _decode(tokenizer: Any, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
+    text: str = tokenizer.decode(ids, skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False)
+    return text

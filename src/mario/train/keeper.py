@@ -1,0 +1,152 @@
+"""What a run leaves on disk while it trains: a line of metrics a step, and now and then a checkpoint.
+
+One idea: a checkpoint counts when its mark is there, and the mark is written last. A kill at any moment leaves
+either the old checkpoint or a new whole one; what has no mark is removed on resuming. The metrics are cut back to
+the checkpoint too, so that a resumed run's curve is the curve of an uninterrupted one.
+
+What this module does not do: it prints nothing (`on_progress` hears of every step), and it decides no training.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from mario.errors import TrainingError
+from mario.store.jsonl import AppendLog, dump_line, storing
+
+CHECKPOINTS = "checkpoints"
+METRICS = "metrics.jsonl"
+_COMPLETE = "complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is after a step; `tokens` counts from the run's beginning, the speed from this session's."""
+
+    step: int
+    steps: int
+    loss: float
+    tokens: int
+    total_tokens: int
+    tokens_per_second: float
+    seconds: float
+
+
+Listener = Callable[[Progress], None]
+
+
+class Keeper(TrainerCallback):  # type: ignore[misc]
+    """Writes metrics and asks for checkpoints, `save_seconds` apart."""
+
+    def __init__(
+        self,
+        out: Path,
+        tokens_at_step: Sequence[int],
+        rows_of_step: Callable[[int], Sequence[str]],
+        *,
+        save_seconds: float,
+        resumed: Path | None,
+        on_progress: Listener | None,
+    ) -> None:
+        """`tokens_at_step[n]` are the tokens seen after n steps (0 at 0)."""
+        self.out = out
+        self.tokens_at_step = tokens_at_step
+        self.rows_of_step = rows_of_step
+        self.save_seconds = save_seconds
+        self.on_progress = on_progress
+        self.first_step = step_of(resumed) if resumed else 0
+        self.losses: list[float] = []
+        self.seconds = self._cut_metrics()  # of training, all sessions together
+        self._before = self.seconds
+        self._log = AppendLog(out / METRICS)
+        self._started = self._saved = time.monotonic()
+
+    def _cut_metrics(self) -> float:
+        """Drop the lines past the checkpoint; returns the seconds the kept ones took."""
+        path = self.out / METRICS
+        lines = path.read_bytes().splitlines(keepends=True)[: self.first_step] if path.exists() else []
+        with storing(path):
+            path.write_bytes(b"".join(lines))
+        kept = [json.loads(line) for line in lines]
+        self.losses = [line["loss"] for line in kept]
+        return float(kept[-1]["seconds"]) if kept else 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._started = self._saved = time.monotonic()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any], **_: Any) -> None:
+        if "loss" not in logs:
+            return  # transformers' own summary at the end
+        step, loss, norm = state.global_step, float(logs["loss"]), float(logs.get("grad_norm", 0.0))
+        if not math.isfinite(norm):
+            raise TrainingError(
+                f"step {step}: the gradient's norm is {norm} on the rows {', '.join(self.rows_of_step(step - 1))}; "
+                "look at these rows, or lower train.learning_rate"
+            )
+        elapsed = time.monotonic() - self._started
+        self.seconds = self._before + elapsed
+        self.losses.append(loss)
+        seen = self.tokens_at_step
+        progress = Progress(
+            step=step,
+            steps=len(seen) - 1,
+            loss=loss,
+            tokens=seen[step],
+            total_tokens=seen[-1],
+            tokens_per_second=(seen[step] - seen[self.first_step]) / max(elapsed, 1e-9),
+            seconds=self.seconds,
+        )
+        line = {
+            "step": step,
+            "loss": loss,
+            "grad_norm": norm,
+            "learning_rate": logs["learning_rate"],
+            "tokens": progress.tokens,
+            "tokens_per_second": round(progress.tokens_per_second, 1),
+            "seconds": round(self.seconds, 3),
+        }
+        self._log.append(dump_line(line))
+        self._log.flush()
+        if self.on_progress is not None:
+            self.on_progress(progress)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        due = time.monotonic() - self._saved >= self.save_seconds
+        if due and state.global_step < state.max_steps:  # after the last step the model itself is saved
+            control.should_save = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        folder = self.out / CHECKPOINTS
+        newest = folder / f"checkpoint-{state.global_step}"
+        (newest / _COMPLETE).touch()
+        for old in folder.iterdir():
+            if old != newest:
+                shutil.rmtree(old, ignore_errors=True)
+        self._saved = time.monotonic()
+
+    def close(self) -> None:
+        self._log.close()
+
+
+def last_checkpoint(out: Path) -> Path | None:
+    """The newest whole checkpoint of a run, or None; half-written ones are removed."""
+    found = [path for path in (out / CHECKPOINTS).glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
+    whole = [path for path in found if (path / _COMPLETE).exists()]
+    for path in found:
+        if path not in whole:
+            shutil.rmtree(path, ignore_errors=True)
+    return max(whole, key=step_of, default=None)
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])

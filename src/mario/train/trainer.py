@@ -1,0 +1,156 @@
+"""The one trainer: transformers' loop, with our batches and our loss.
+
+Two ideas. A data item is a whole optimizer step, a list of micro-batches of different shapes, so the loss is the
+exact mean over all trained tokens of the step however they were cut. And logits are computed only where a label
+stands: the head is a fifth of a small model's work, and most positions of a trajectory are prompt and output.
+
+Rows are padded on the right and carry no attention mask: a causal model's real tokens never look at what comes
+after them, padding has no label, and without a mask the fused attention kernel is used.
+
+The value model (issue: multi-task outcome value model) will train here too: with `value_weight` above 0 the loss
+gains that weight times `value_loss`, which sees the hidden states that the head sees. This class has none.
+
+What this module does not do: it reads no files and decides no order (`batch`); checkpoints are `sft`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from transformers import Trainer
+
+from mario.errors import TrainingError
+from mario.train.batch import Step
+from mario.train.encode import IGNORED, EncodedRow
+
+
+class StepDataset(torch.utils.data.Dataset):  # type: ignore[misc]
+    """Optimizer steps as items: `{"micro_batches": [{"input_ids", "labels", "row_ids"}, …]}`."""
+
+    def __init__(self, rows: Sequence[EncodedRow], steps: Sequence[Step]) -> None:
+        self.rows = rows
+        self.steps = steps
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"micro_batches": [collate([self.rows[i] for i in batch]) for batch in self.steps[index]]}
+
+
+def collate(rows: Sequence[EncodedRow]) -> dict[str, Any]:
+    """Rows as two tensors [B, T], padded on the right; any id will do as padding, for nothing looks at it."""
+    longest = max(row.n_tokens for row in rows)
+    input_ids = torch.zeros(len(rows), longest, dtype=torch.long)
+    labels = torch.full((len(rows), longest), IGNORED, dtype=torch.long)
+    for i, row in enumerate(rows):
+        input_ids[i, : row.n_tokens] = torch.tensor(row.input_ids)
+        labels[i, : row.n_tokens] = torch.tensor(row.labels)
+    return {"input_ids": input_ids, "labels": labels, "row_ids": [row.id for row in rows]}
+
+
+class SpanTrainer(Trainer):  # type: ignore[misc]
+    """Trains a causal language model on the labelled positions of `StepDataset` items."""
+
+    # compute_loss has divided by the tokens of the whole step: transformers must not divide again.
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, *args: Any, warmup_steps: int = 0, value_weight: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(*args, data_collator=_only_item, **kwargs)
+        self.warmup_steps = warmup_steps
+        self.value_weight = value_weight
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Linear warm-up and decay; transformers' own begins with a step at rate 0, a waste in a run of forty steps."""
+        if self.lr_scheduler is None:
+            self.lr_scheduler: Any = torch.optim.lr_scheduler.LambdaLR(
+                optimizer or self.optimizer, lambda step: rate_factor(step, num_training_steps, self.warmup_steps)
+            )
+        return self.lr_scheduler
+
+    def training_step(
+        self, model: Any, inputs: Mapping[str, Any], num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
+        """Forward and backward of every micro-batch of one step; returns the step's loss.
+
+        Raises:
+            TrainingError: the loss is not finite; names the step and the rows.
+        """
+        batches = inputs["micro_batches"]
+        num_items_in_batch = sum(int((batch["labels"][:, 1:] != IGNORED).sum()) for batch in batches)
+        total = torch.zeros((), device=self.args.device)
+        for batch in batches:
+            loss = super().training_step(model, batch, num_items_in_batch)
+            if not torch.isfinite(loss):
+                raise TrainingError(
+                    f"step {self.state.global_step + 1}: the loss is {loss.item()} on the rows "
+                    f"{', '.join(batch['row_ids'])}; the weights before this step are in the last checkpoint. "
+                    "Look at these rows, or lower train.learning_rate"
+                )
+            total += loss
+        return total
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Mapping[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """Cross entropy summed over the labelled positions, divided by `num_items_in_batch`.
+
+        `num_items_in_batch` is the number of labelled positions in the whole step (in this batch where None).
+        """
+        targets = inputs["labels"][:, 1:]
+        is_labelled = targets != IGNORED
+        logits, hidden = labelled_logits(model, inputs["input_ids"], is_labelled)
+        summed = torch.nn.functional.cross_entropy(logits.float(), targets[is_labelled], reduction="sum")
+        loss = summed / (is_labelled.sum() if num_items_in_batch is None else num_items_in_batch)
+        if self.value_weight:
+            loss = loss + self.value_weight * self.value_loss(hidden, inputs, num_items_in_batch)
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+    def value_loss(
+        self, hidden: torch.Tensor, inputs: Mapping[str, Any], num_items_in_batch: torch.Tensor | int | None
+    ) -> torch.Tensor:
+        """For a subclass that trains a value model too: its loss on hidden states [B, T, H], scaled like the other."""
+        raise NotImplementedError(f"{type(self).__name__} trains no value model; its value_weight must be 0")
+
+    def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
+        return 0  # an estimate nobody reads here, and its code expects another shape of inputs
+
+
+def rate_factor(step: int, steps: int, warmup: int) -> float:
+    """The share of the learning rate at a step (from 0): up to 1 at step `warmup`, then down to just above 0."""
+    return min((step + 1) / (warmup + 1), max(0, steps - step) / max(1, steps - warmup))
+
+
+def labelled_logits(
+    model: Any, input_ids: torch.Tensor, is_labelled: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits [n, V] that predict the n labelled targets, and the head's hidden states [B, T, H].
+
+    `is_labelled` [B, T - 1] marks targets, so position t of it selects hidden state t. The choice is made by a hook
+    on the head during the model's own forward, rather than by calling backbone and head ourselves: what a model does
+    to its logits afterwards (soft caps, scales) and what wraps it (autocast, data parallelism) stay in force.
+    """
+    seen: list[torch.Tensor] = []
+
+    def keep_labelled(_head: Any, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor]:
+        seen.append(args[0])
+        return (args[0][:, :-1][is_labelled],)
+
+    head = getattr(model, "module", model).get_output_embeddings()
+    handle = head.register_forward_pre_hook(keep_labelled)
+    try:
+        logits = model(input_ids=input_ids, use_cache=False).logits
+    finally:
+        handle.remove()
+    return logits, seen[0]
+
+
+def _only_item(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    (item,) = items
+    return item
