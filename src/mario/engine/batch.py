@@ -1,32 +1,36 @@
 """The running batch: rows of one model that decode together, join and leave at any step.
 
 One idea: keys and values lie in one buffer a layer, rows by columns, where every row ends at the same column `end`.
-A new row is prefilled apart and copied in so that it ends there too; a step writes column `end`; a row that leaves
+A new row is computed apart and copied in so that it ends there too; a step writes column `end`; a row that leaves
 is overwritten by the last one; padding that no row needs any more is left out of the view. So nothing is
-concatenated, and the cost of joining and leaving is one row.
+concatenated, and joining and leaving cost one row's copy.
 
 Computation alone: no requests, no text, no threads (`local`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
+from mario.engine.prefix import Prefix, PrefixStore, shared_length
 from mario.errors import EngineError
-from mario.types import Sampling
 
-_PREFILL_TOKENS = 8192  # padded tokens of one prefill, to bound the memory of its activations
+_PREFILL_TOKENS = {"cpu": 1024}  # padded ids of one prefill, to bound the memory of its activations; more is not faster
+_PREFILL_TOKENS_GPU = 16384
 _GROW_COLUMNS = 256  # room for new tokens at a reallocation, at least
+_SHARED_TOKENS = 32  # prompts that begin alike for so long have that beginning computed once
 
 
 class _Layer(CacheLayerMixin):  # type: ignore[misc]  # the library is untyped here
-    """One layer's buffer; its geometry is the batch's."""
+    """One layer's buffer, (rows, heads, columns, size); its geometry is the batch's."""
 
     is_sliding = False
+    keys: Any
+    values: Any
 
     def __init__(self, batch: Batch) -> None:
         super().__init__()
@@ -51,37 +55,34 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]  # the library is untyped h
     def get_max_length(self) -> int:
         return -1
 
-    def join(self, keys: Any, values: Any) -> None:
-        """Copy prefilled rows behind the present ones, ending at the common column."""
-        b, (rows, _, width, _) = self.batch, keys.shape
-        at = len(b.starts)
-        self.keys[at : at + rows, :, b.end - width : b.end] = keys
-        self.values[at : at + rows, :, b.end - width : b.end] = values
+    def write(self, row: int, end: int, keys: Any, values: Any) -> None:
+        """Put (heads, tokens, size) into a row so that they end before column `end`."""
+        self.keys[row, :, end - keys.shape[1] : end] = keys
+        self.values[row, :, end - values.shape[1] : end] = values
 
-    def copy_row(self, source: int, target: int, columns: slice) -> None:
-        self.keys[target, :, columns] = self.keys[source, :, columns]
-        self.values[target, :, columns] = self.values[source, :, columns]
+    def read(self, row: int, columns: slice) -> tuple[Any, Any]:
+        return self.keys[row, :, columns], self.values[row, :, columns]
 
-    def reallocate(self, like: Any, rows: int, columns: int, end: int) -> None:
+    def reallocate(self, like: tuple[Any, Any], rows: int, columns: int, end: int) -> None:
         """New buffers with the live part moved to end at column `end`; zeros elsewhere, as masked NaN would spread."""
         b, live = self.batch, len(self.batch.starts)
-        for name in ("keys", "values"):
-            fresh = torch.zeros((rows, like.shape[1], columns, like.shape[3]), dtype=like.dtype, device=like.device)
-            if live:
-                fresh[:live, :, end - (b.end - b.start) : end] = getattr(self, name)[:live, :, b.start : b.end]
-            setattr(self, name, fresh)
+        fresh = [torch.zeros((rows, t.shape[1], columns, t.shape[3]), dtype=t.dtype, device=t.device) for t in like]
+        if live:
+            for new, old in zip(fresh, (self.keys, self.values), strict=True):
+                new[:live, :, end - (b.end - b.start) : end] = old[:live, :, b.start : b.end]
+        self.keys, self.values = fresh
         self.is_initialized = True
 
 
 class Batch:
-    """Up to any number of rows; `join`, `step` and `leave` keep them in the order of the caller's list.
+    """Rows of prompts that grow by a token each `step`; `starts[i]` is the column where row i begins.
 
-    `starts[i]` is the column where row i begins. All calls belong to one thread, in `torch.inference_mode`.
+    All calls belong to one thread, in `torch.inference_mode`.
     """
 
-    def __init__(self, model: Any) -> None:
-        layers = DynamicCache(config=model.config).layers
-        if any(type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers):
+    def __init__(self, model: Any, prefixes: PrefixStore | None = None) -> None:
+        kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}
+        if not kinds <= {DynamicLayer, DynamicSlidingWindowLayer}:
             raise EngineError(
                 f"{type(model).__name__} keeps more than keys and values, which the in-process engine does not batch; "
                 "serve it with an OpenAI-compatible server and give its --endpoint"
@@ -91,128 +92,142 @@ class Batch:
         self.starts: list[int] = []
         self.start = self.end = 0
         self._rows = self._columns = 0
-        self._cache = Cache(layers=[_Layer(self) for _ in layers])
+        self._cache = Cache(layers=[_Layer(self) for _ in range(model.config.get_text_config().num_hidden_layers)])
+        # A window counts columns, and the hole between a held prefix and its new ids would shift it.
+        self._reuses = DynamicSlidingWindowLayer not in kinds
+        self._prefixes = prefixes or PrefixStore()
 
-    def join(self, prompts: Sequence[Sequence[int]]) -> Any:
-        """Prefill prompts together and add a row for each; returns the logits after each, (rows, V) float32."""
-        parts = [self._prefill(prompts[first:last]) for first, last in _groups(prompts)]
-        return torch.cat(parts)
+    def join(self, prompts: Sequence[tuple[int, ...]]) -> Any:
+        """Compute prompts together and add a row for each; returns the logits after each, (rows, V) float32."""
+        if self._reuses:
+            self._hold_common(prompts)
+        room = _PREFILL_TOKENS.get(self.device.type, _PREFILL_TOKENS_GPU)
+        logits, first, width = [], 0, 0
+        for i, ids in enumerate(prompts):
+            width = max(width, len(ids))
+            if i > first and width * (i + 1 - first) > room:
+                logits.append(self._join(prompts[first:i]))
+                first, width = i, len(ids)
+        return torch.cat([*logits, self._join(prompts[first:])])
 
     def step(self, tokens: Sequence[int]) -> Any:
         """Append one token to each row; returns the logits after it, (rows, V) float32."""
         if self.end == self._columns:
             self._reallocate(len(self.starts), self.end - self.start)
-        starts = torch.tensor(self.starts, device=self.device)
-        columns = torch.arange(self.start, self.end + 1, device=self.device)
-        padded = max(self.starts) > self.start
+        starts = self._column(self.starts)
         output = self.model(
-            input_ids=torch.tensor(tokens, device=self.device)[:, None],
-            attention_mask=columns[None] >= starts[:, None] if padded else None,
-            position_ids=(self.end - starts)[:, None],
+            input_ids=self._column(tokens),
+            attention_mask=torch.arange(self.start, self.end + 1, device=self.device)[None] >= starts,
+            position_ids=self.end - starts,
             past_key_values=self._cache,
             use_cache=True,
         )
         self.end += 1
         return output.logits[:, -1].float()
 
-    def leave(self, row: int) -> None:
-        """Drop a row; the last row takes its place, as `list[row] = list[-1]; list.pop()` does."""
-        last = len(self.starts) - 1
+    def leave(self, row: int, hold: tuple[int, ...] | None = None) -> None:
+        """Drop a row; the last one takes its place, as in `rows[row] = rows[-1]; rows.pop()`.
+
+        With `hold`, the ids the row was computed for, its keys and values are kept for a prompt that continues it.
+        """
+        last, columns = len(self.starts) - 1, slice(self.starts[row], self.end)
+        if hold is not None and self._reuses:
+            layers = tuple(
+                (k.clone(), v.clone()) for k, v in (layer.read(row, columns) for layer in self._cache.layers)
+            )
+            self._prefixes.add(Prefix(hold[: self.end - self.starts[row]], layers))
         if row != last:
-            columns = slice(self.starts[last], self.end)
             for layer in self._cache.layers:
-                layer.copy_row(last, row, columns)
+                layer.write(row, self.end, *layer.read(last, slice(self.starts[last], self.end)))
             self.starts[row] = self.starts[last]
         self.starts.pop()
         self.start = min(self.starts, default=self.end)
 
-    def clear(self) -> None:
-        self.starts.clear()
-        self.start = self.end
+    def _hold_common(self, prompts: Sequence[tuple[int, ...]]) -> None:
+        """Compute a long common beginning (instructions, examples) once, and hold it."""
+        low, high = min(prompts), max(prompts)  # what these two share, all share
+        common = shared_length(low, high)
+        held = self._prefixes.find(low)
+        if low == high or common < _SHARED_TOKENS or (held and held[0] >= common):
+            return
+        cache, _ = self._compute([low[:common]], [None])
+        layers = tuple((layer.keys[0].clone(), layer.values[0].clone()) for layer in cache.layers)
+        self._prefixes.add(Prefix(low[:common], layers))
 
-    def _prefill(self, prompts: Sequence[Sequence[int]]) -> Any:
-        unique = list(dict.fromkeys(map(tuple, prompts)))  # samples of one problem share their prompt's computation
-        width = max(map(len, unique))
-        pads = torch.tensor([width - len(ids) for ids in unique], device=self.device)[:, None]
-        columns = torch.arange(width, device=self.device)[None]
-        padding = columns < pads
+    def _join(self, prompts: Sequence[tuple[int, ...]]) -> Any:
+        unique = list(dict.fromkeys(prompts))  # samples of one problem share their prompt's computation
+        held = [self._prefixes.find(ids) if self._reuses else None for ids in unique]
+        cache, logits = self._compute(unique, held)
+        olds = [found[0] if found else 0 for found in held]
+        self._make_room(len(prompts), max(map(len, prompts)), cache)
+        picks = [unique.index(ids) for ids in prompts]
+        for layer, fresh in zip(self._cache.layers, cache.layers, strict=True):
+            for row, i in enumerate(picks, start=len(self.starts)):
+                old, new = olds[i], len(unique[i]) - olds[i]
+                layer.write(row, self.end, fresh.keys[i, :, -new:], fresh.values[i, :, -new:])
+                past = slice(max(olds) - old, max(olds))
+                layer.write(row, self.end - new, fresh.keys[i, :, past], fresh.values[i, :, past])
+        self.starts += [self.end - len(ids) for ids in prompts]
+        self.start = min(self.starts)
+        return logits[picks]
+
+    def _compute(
+        self, prompts: Sequence[tuple[int, ...]], held: Sequence[tuple[int, Prefix] | None]
+    ) -> tuple[Any, Any]:
+        """Run the model over what no held prefix covers; the filled cache, and the logits after each prompt.
+
+        The columns are the prefixes, padded to one width on the left, then the new ids, padded likewise: the mask
+        hides both paddings, and positions are counted without them.
+        """
+        olds = [found[0] if found else 0 for found in held]
+        news = [len(ids) - old for ids, old in zip(prompts, olds, strict=True)]
         cache = DynamicCache()  # without the configuration: whole rows, also where attention is windowed
+        if max(olds):
+            self._load(cache, held, max(olds))
+        old_columns, new_columns = (torch.arange(max(n), device=self.device)[None] for n in (olds, news))
+        old_pads, new_pads = (self._column(max(n) - one for one in n) for n in (olds, news))
+        rows = [[0] * (max(news) - new) + list(ids[-new:]) for ids, new in zip(prompts, news, strict=True)]
         output = self.model(
-            input_ids=torch.tensor([[0] * (width - len(ids)) + list(ids) for ids in unique], device=self.device),
-            attention_mask=None if len(unique) == 1 else ~padding,
-            position_ids=(columns - pads).clamp(min=0),
+            input_ids=torch.tensor(rows, device=self.device),
+            attention_mask=torch.cat([old_columns >= old_pads, new_columns >= new_pads], dim=1),
+            position_ids=(new_columns - new_pads).clamp(min=0) + self._column(olds),
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
         )
-        picks = torch.tensor([unique.index(tuple(ids)) for ids in prompts], device=self.device)
-        self._make_room(len(prompts), width, cache.layers[0].keys)
-        for layer, fresh in zip(self._cache.layers, cache.layers, strict=True):
-            for part in (fresh.keys, fresh.values):
-                part.masked_fill_(padding[:, None, :, None], 0)
-            layer.join(fresh.keys[picks], fresh.values[picks])
-        self.starts += [self.end - len(ids) for ids in prompts]
-        self.start = min(self.starts)
-        return output.logits[:, -1].float()[picks]
+        return cache, output.logits[:, -1].float()
 
-    def _make_room(self, rows: int, width: int, like: Any) -> None:
-        """Room for `rows` more rows of `width` columns; an empty batch starts over at its own width."""
-        if not self.starts:
-            self.start = self.end = min(self.end, self._columns)
+    def _load(self, cache: Any, held: Sequence[tuple[int, Prefix] | None], width: int) -> None:
+        """Fill an empty cache with held prefixes, each ending at column `width`."""
+        some = next(found for found in held if found)[1]
+        for index, pair in enumerate(some.layers):
+            both = []
+            for side, like in enumerate(pair):
+                block = like.new_zeros((len(held), like.shape[0], width, like.shape[2]))
+                for row, found in enumerate(held):
+                    if found:
+                        length, prefix = found
+                        block[row, :, width - length :] = prefix.layers[index][side][:, :length]
+                both.append(block)
+            cache.update(*both, index)
+
+    def _make_room(self, rows: int, width: int, cache: Any) -> None:
+        """Room for `rows` more rows of `width` columns before `end`."""
+        if not self.starts:  # start over on the left
+            self.start = self.end = min(width, self._columns)
         rows += len(self.starts)
-        live = max(width, self.end - self.start)
-        if rows > self._rows or width > self.end or self.end == self._columns:
-            self._reallocate(rows, live, like)
+        if rows > self._rows or width > self.end:
+            self._reallocate(rows, max(width, self.end - self.start), cache)
 
-    def _reallocate(self, rows: int, live: int, like: Any = None) -> None:
-        """Move to buffers with room to grow: half again, so that the copying stays a small part of the work."""
-        columns = live + max(_GROW_COLUMNS, live // 2)
-        rows = max(rows, self._rows)
-        for layer in self._cache.layers:
-            layer.reallocate(layer.keys if like is None else like, rows, columns, live)
-        self._rows, self._columns = rows, columns
+    def _reallocate(self, rows: int, live: int, cache: Any = None) -> None:
+        """Move the rows to end at column `live`, with room to grow by half: copying stays a small part of the work."""
+        self._rows, self._columns = max(rows, self._rows), live + max(_GROW_COLUMNS, live // 2)
+        likes = (self._cache if cache is None else cache).layers
+        for layer, like in zip(self._cache.layers, likes, strict=True):
+            layer.reallocate((like.keys, like.values), self._rows, self._columns, live)
         moved = live - self.end
         self.starts = [start + moved for start in self.starts]
         self.start, self.end = self.start + moved, live
 
-
-def draw(logits: Any, samplings: Sequence[Sampling], generators: Sequence[Any]) -> list[int]:
-    """One token a row: the largest logit at temperature 0, else a draw from the softmax cut to `top_p`.
-
-    Each row takes one number from its own generator and inverts its own distribution with it, so that no draw
-    depends on what else is in the batch.
-    """
-    tokens: list[int] = logits.argmax(-1).tolist()
-    for cut in (False, True):
-        rows = [i for i, s in enumerate(samplings) if s.temperature > 0 and (s.top_p < 1) == cut]
-        if not rows:
-            continue
-        temperatures = torch.tensor([samplings[i].temperature for i in rows], device=logits.device)
-        numbers = torch.cat([torch.rand(1, generator=generators[i]) for i in rows]).to(logits.device)
-        probabilities = (logits[rows] / temperatures[:, None]).softmax(-1)
-        order = None
-        if cut:
-            nucleus = torch.tensor([samplings[i].top_p for i in rows], device=logits.device)
-            probabilities, order = probabilities.sort(-1, descending=True)
-            likelier = probabilities.cumsum(-1) - probabilities
-            probabilities[likelier >= nucleus[:, None]] = 0  # never the first, as nothing is likelier
-        mass = probabilities.cumsum(-1)
-        chosen = torch.searchsorted(mass, numbers[:, None] * mass[:, -1:], right=True)
-        # Rounding may point past the end of the mass; step back to the last token that has any.
-        chosen = chosen.minimum((mass < mass[:, -1:]).sum(-1, keepdim=True))
-        picked = chosen if order is None else order.gather(-1, chosen)
-        for row, token in zip(rows, picked[:, 0].tolist(), strict=True):
-            tokens[row] = token
-    return tokens
-
-
-def _groups(prompts: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    """Consecutive prompts that fit one prefill, as (first, past the last)."""
-    groups: list[tuple[int, int]] = []
-    first = width = 0
-    for i, ids in enumerate(prompts):
-        width = max(width, len(ids))
-        if i > first and width * (i - first + 1) > _PREFILL_TOKENS:
-            groups.append((first, i))
-            first, width = i, len(ids)
-    return [*groups, (first, len(prompts))]
+    def _column(self, numbers: Iterable[int]) -> Any:
+        return torch.tensor(list(numbers), device=self.device)[:, None]

@@ -23,8 +23,9 @@ from typing import Any
 import torch
 
 from mario.engine import chat, checkpoint
-from mario.engine.batch import Batch, draw
+from mario.engine.batch import Batch
 from mario.engine.protocol import TextListener, partial_stop
+from mario.engine.sampling import draw
 from mario.engine.tokens import TextStream, encode_spans
 from mario.errors import EngineError, MarioError
 from mario.types import Completion, FinishReason, Request
@@ -118,7 +119,6 @@ class LocalEngine:
         for job in self._running:
             job.send(error)
         self._running.clear()
-        self._batch.clear()
 
     def _admit(self) -> bool:
         """Take in what has arrived, as far as the batch has room; False when the engine is to close."""
@@ -139,6 +139,7 @@ class LocalEngine:
             if not job.abandoned and self._prepare(job):
                 jobs.append(job)
         if jobs:
+            jobs.sort(key=lambda job: len(job.prompt))  # prompts computed together should be of like length
             # In the list before the model runs, so that an error there reaches them too.
             self._running += jobs
             logits = self._batch.join([job.prompt for job in jobs])
@@ -155,8 +156,10 @@ class LocalEngine:
         for job, token in zip(jobs, tokens, strict=True):
             self._extend(job, token)
         for row in reversed(range(len(self._running))):
-            if self._running[row].done or self._running[row].abandoned:
-                self._batch.leave(row)
+            job = self._running[row]
+            if job.done or job.abandoned:
+                # After a stop string the next turn is likely to begin with all of this.
+                self._batch.leave(row, (*job.prompt, *job.stream.ids) if job.done and job.stream.stop else None)
                 self._running[row] = self._running[-1]
                 self._running.pop()
 
@@ -173,7 +176,7 @@ class LocalEngine:
         except Exception as error:  # this request's own fault: the others go on
             job.send(error)
             return False
-        job.prompt = [token for ids in job.prompt_ids for token in ids]
+        job.prompt = tuple(token for ids in job.prompt_ids for token in ids)
         if not job.prompt:
             job.send(EngineError(f"{request.problem_id}: the prompt is empty; an engine needs at least one token"))
             return False
@@ -233,7 +236,7 @@ class _Job:
     generator: Any = field(default_factory=torch.Generator)
     prompt_text: str = ""
     prompt_ids: tuple[tuple[int, ...], ...] = ()
-    prompt: list[int] = field(default_factory=list)
+    prompt: tuple[int, ...] = ()
     stream: TextStream = field(init=False)
     limit: int = 0  # tokens it may generate
     said: int = 0  # characters its listener has heard
