@@ -28,11 +28,13 @@ from mario.types import Failure, Manifest, Trajectory
 class RunStore:
     """Opened for writing with the manifest of the run that is about to happen.
 
+    `pace` names settings of the recipe that a resumed run may change, since they change no result.
+
     Raises:
         StoreError: another process writes here, or the directory was made by another recipe; names the key.
     """
 
-    def __init__(self, root: Path, manifest: Manifest) -> None:
+    def __init__(self, root: Path, manifest: Manifest, pace: frozenset[str] = frozenset()) -> None:
         self.root = root
         with storing(root):
             root.mkdir(parents=True, exist_ok=True)
@@ -43,7 +45,7 @@ class RunStore:
             self._lock.close()
             raise StoreError(f"{root} is in use by another process; wait for it or name another --out") from error
         try:
-            self.manifest = self._adopt(manifest)
+            self.manifest = self._adopt(manifest, pace)
             self.trajectories = ShardWriter(root / "trajectories")
             self.journal = Journal(root / "journal.jsonl")
             self.done = {(t.problem_id, t.sample_index) for t in self.scan(sealed=False)}
@@ -51,14 +53,13 @@ class RunStore:
             self._lock.close()
             raise
 
-    def _adopt(self, manifest: Manifest) -> Manifest:
+    def _adopt(self, manifest: Manifest, pace: frozenset[str]) -> Manifest:
         path = self.root / "manifest.json"
         if not path.exists():
             write_json(path, manifest)
             return manifest
         found = read_manifest(self.root)
-        ours = to_json({"kind": manifest.kind, "recipe": manifest.recipe, "inputs": manifest.inputs})
-        theirs = to_json({"kind": found.kind, "recipe": found.recipe, "inputs": found.inputs})
+        ours, theirs = _identity(manifest, pace), _identity(found, pace)
         if ours != theirs:
             key, old, new = _first_difference(theirs, ours)
             raise StoreError(
@@ -115,6 +116,17 @@ def read_manifest(root: Path) -> Manifest:
         raise StoreError(f"{root} has no manifest.json; is it the output directory of a run?") from error
     except (ValueError, TypeError) as error:
         raise StoreError(f"{path} is not a manifest: {error}") from error
+
+
+def _identity(manifest: Manifest, pace: frozenset[str]) -> Any:
+    kept = to_json({"kind": manifest.kind, "recipe": manifest.recipe, "inputs": manifest.inputs})
+    return _without(kept, pace)
+
+
+def _without(value: Any, names: frozenset[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without(item, names) for key, item in value.items() if key not in names}
+    return value
 
 
 def _first_difference(old: Any, new: Any, where: str = "") -> tuple[str, Any, Any]:

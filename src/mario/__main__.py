@@ -1,0 +1,7 @@
+"""`python -m mario` is `mario`."""
+
+import sys
+
+from mario.cli.app import main
+
+sys.exit(main())

@@ -1,0 +1,52 @@
+"""`mario annotate`: a teacher solves problems with a live interpreter; what verifies is kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mario.annotate import AnnotateConfig, AnnotateResult, annotate
+from mario.cli.arguments import Parser, add_settings, resolve
+from mario.cli.places import needs_out, problems_file
+from mario.cli.progress import Attempts, say
+from mario.provenance import to_json
+
+
+def run(argv: list[str]) -> int:
+    parser = Parser(
+        prog="mario annotate",
+        description="Attempt every problem with a teacher, run its code in the sandbox, grade, keep what is right.\n"
+        "The output directory resumes when the same command is run again.",
+        epilog="example: mario annotate runs/train-problems --teacher calculator --out runs/taught",
+    )
+    parser.add_argument("problems", nargs="?", type=Path, help="JSON lines of problems, or their directory")
+    parser.add_argument("--out", type=Path, metavar="DIRECTORY")
+    parser.add_argument("--json", action="store_true", help="the counts as JSON on stdout")
+    add_settings(parser, AnnotateConfig, skip=("problems",))
+    args = parser.parse(argv)
+    problems = problems_file(args.problems) if args.problems else None
+    config = resolve(AnnotateConfig, args, problems=problems)
+    result = annotate_with_progress(config, needs_out(args.out, "annotate"))
+    print(json.dumps(to_json(result), indent=2) if args.json else table(result))
+    return 3 if result.failures else 0
+
+
+def annotate_with_progress(config: AnnotateConfig, out: Path) -> AnnotateResult:
+    with Attempts(f"annotate {out.name}") as line:
+        result = annotate(config, out, line)
+    if result.failures:
+        say(f"{result.failures} attempts failed on our side ({out / 'failures.jsonl'}); run again to retry them")
+    return result
+
+
+def table(result: AnnotateResult) -> str:
+    """Counts at every step, for people."""
+    rows = [
+        ("problems", result.problems, ""),
+        ("attempts", result.attempts, ""),
+        ("kept", result.kept, f"{100 * result.kept / max(1, result.problems):.2f} % of the problems"),
+        *((f"  {name}", count, "") for name, count in result.notes.items()),
+        *((f"dropped, {reason}", count, "") for reason, count in result.drops.items()),
+    ]
+    width = max(len(name) for name, _, _ in rows)
+    return "\n".join(f"{name:<{width}}  {count:>7}  {note}".rstrip() for name, count, note in rows)

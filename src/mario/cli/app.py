@@ -1,0 +1,110 @@
+"""The program `mario`: one verb a stage, one file a verb, one place where errors become exit codes.
+
+0 done · 1 failed · 2 misuse · 3 finished with failed rows · 4 below a threshold asked for · 130 interrupted.
+Results go to stdout, progress and errors to stderr. A verb is imported when it is called, so `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+
+from mario import __version__
+from mario.errors import MarioError, UsageError
+from mario.recipe import unknown_key
+
+VERBS = {
+    "solve": "answer a question, reasoning in text and computing in Python",
+    "data": "make or read problems",
+    "annotate": "let a teacher solve problems, keep what verifies",
+    "train": "fine-tune a model on trajectories",
+    "evaluate": "attempt a test set and judge every answer",
+    "grade": "tell whether answers are equivalent",
+    "report": "one page of results to look at",
+    "run": "run all stages of a recipe",
+    "doctor": "say what works on this machine",
+}
+EXAMPLE = 'mario solve "A box holds 24 pencils. How many pencils do 17 boxes hold?"'
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except MarioError as error:
+        print(f"mario: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"\nmario: interrupted; to go on, type: mario {shlex.join(arguments)}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has left; say nothing more
+        return 1
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if argv[0] in ("-V", "--version"):
+        print(f"mario {__version__}")
+        return 0
+    return _verb(argv[0])(argv[1:])
+
+
+def _verb(name: str) -> Callable[[list[str]], int]:
+    match name:
+        case "solve":
+            from mario.cli import solve
+
+            return solve.run
+        case "data":
+            from mario.cli import data
+
+            return data.run
+        case "annotate":
+            from mario.cli import annotate
+
+            return annotate.run
+        case "train":
+            from mario.cli import train
+
+            return train.run
+        case "evaluate":
+            from mario.cli import evaluate
+
+            return evaluate.run
+        case "grade":
+            from mario.cli import grade
+
+            return grade.run
+        case "report":
+            from mario.cli import report
+
+            return report.run
+        case "run":
+            from mario.cli import stages
+
+            return stages.run
+        case "doctor":
+            from mario.cli import doctor
+
+            return doctor.run
+    near = unknown_key(name, list(VERBS)).replace("key", "verb")
+    raise UsageError(f"{near}; see: mario --help")
+
+
+def _help() -> str:
+    verbs = "\n".join(f"  {name:<10}{summary}" for name, summary in VERBS.items())
+    return (
+        f"mario {__version__}: language models that solve maths by reasoning in text and computing in Python\n\n"
+        f"usage: mario VERB [ARGUMENTS] [--setting VALUE …]\n\n{verbs}\n\n"
+        f"mario VERB --help lists the settings of a verb; a TOML --recipe holds the same ones.\n\nexample: {EXAMPLE}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""`mario data`: make or read problems, apply patches, write them as JSON lines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from mario.cli.arguments import Parser, add_settings, resolve
+from mario.cli.places import PROBLEMS
+from mario.cli.progress import say
+from mario.data.collect import DataConfig, collect
+from mario.data.readers import write_problems
+from mario.provenance import file_hash, make_manifest
+from mario.store import write_json
+from mario.store.jsonl import dump_line
+
+
+def run(argv: list[str]) -> int:
+    parser = Parser(
+        prog="mario data",
+        description="Problems of a source as JSON lines: into --out DIRECTORY, or to stdout without it.",
+        epilog="example: mario data wordproblems --split train --count 600 --out runs/train-problems\n"
+        "         mario data gsm8k train.jsonl --split train --out runs/gsm8k",
+    )
+    parser.add_argument("source", nargs="?", help="wordproblems, gsm8k, math, jsonl or problems")
+    parser.add_argument("path", nargs="?", help="file or directory to read, or hub:owner/name")
+    parser.add_argument("--out", type=Path, metavar="DIRECTORY")
+    add_settings(parser, DataConfig, skip=("source", "path"))
+    args = parser.parse(argv)
+    config = resolve(DataConfig, args, source=args.source, path=args.path)
+    if args.out is None:
+        for problem in collect(config):
+            sys.stdout.buffer.write(dump_line(problem))
+        return 0
+    count = make_problems(config, args.out)
+    say(f"{count} problems in {args.out / PROBLEMS}")
+    return 0
+
+
+def make_problems(config: DataConfig, out: Path) -> int:
+    """Write the problems and their manifest; returns how many."""
+    manifest = make_manifest("data", config, inputs=_inputs(config), seeds={"data": config.seed})
+    count = write_problems(out / PROBLEMS, collect(config))
+    write_json(out / "manifest.json", manifest)
+    return count
+
+
+def _inputs(config: DataConfig) -> dict[str, str]:
+    files = [*config.patches, *([Path(config.path)] if config.path else [])]
+    return {path.name: file_hash(path) for path in files if path.is_file()}

@@ -1,0 +1,67 @@
+"""`mario evaluate`: attempt a test set, judge every answer, print accuracy with its interval."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mario.cli.arguments import Parser, add_settings, resolve
+from mario.cli.places import needs_out, problems_file
+from mario.cli.progress import Attempts, say
+from mario.evaluate import EvaluateConfig, Summary, evaluate
+from mario.evaluate.metrics import Estimate
+from mario.provenance import to_json
+
+
+def run(argv: list[str]) -> int:
+    parser = Parser(
+        prog="mario evaluate",
+        description="Attempt every problem and judge every answer. The output directory resumes when the same command\n"
+        "is run again; what is stored is not computed again.",
+        epilog="example: mario evaluate runs/test-problems --engine.model runs/model --out runs/evaluated",
+    )
+    parser.add_argument("problems", nargs="?", type=Path, help="JSON lines of problems, or their directory")
+    parser.add_argument("--out", type=Path, metavar="DIRECTORY")
+    parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout")
+    parser.add_argument("--fail-under", type=float, metavar="SHARE", help="exit 4 when accuracy is below this (0 to 1)")
+    add_settings(parser, EvaluateConfig, skip=("problems",))
+    args = parser.parse(argv)
+    problems = problems_file(args.problems) if args.problems else None
+    config = resolve(EvaluateConfig, args, problems=problems)
+    summary = evaluate_with_progress(config, needs_out(args.out, "evaluate"))
+    print(json.dumps(to_json(summary), indent=2) if args.json else table(summary))
+    if summary.failures:
+        return 3
+    return 4 if args.fail_under is not None and not summary.accuracy.value >= args.fail_under else 0
+
+
+def evaluate_with_progress(config: EvaluateConfig, out: Path) -> Summary:
+    with Attempts(f"evaluate {out.name}") as line:
+        summary = evaluate(config, out, line)
+    if summary.failures:
+        say(f"{summary.failures} attempts failed on our side ({out / 'failures.jsonl'}); run again to retry them")
+    return summary
+
+
+def table(summary: Summary) -> str:
+    """Accuracy as a whole and by part, for people."""
+    rows = [("accuracy", summary.accuracy)]
+    rows += [(f"  {name}", part) for name, part in summary.by_split.items() if len(summary.by_split) > 1]
+    rows += [(f"  level {name}", part) for name, part in summary.by_level.items() if len(summary.by_level) > 1]
+    rows += [(f"pass@{k}", part) for k, part in summary.pass_at.items()]
+    rows += [(f"maj@{k}", part) for k, part in summary.majority_at.items()]
+    width = max(len(name) for name, _ in rows)
+    lines = [f"{name:<{width}}  {rate(part)}" for name, part in rows]
+    ends = ", ".join(f"{count} {reason}" for reason, count in summary.stop_reasons.items())
+    notes = f"{summary.attempts} attempts ({ends})"
+    if summary.unscored:
+        notes += f"; {summary.unscored} unscored: their reference cannot be read"
+    if summary.failures:
+        notes += f"; {summary.failures} failed on our side and are in no rate"
+    return "\n".join([summary.label, *lines, notes])
+
+
+def rate(part: Estimate) -> str:
+    if part.n == 0:
+        return "no scored problem"
+    return f"{100 * part.value:5.1f} %  [{100 * part.low:.1f}, {100 * part.high:.1f}]  n = {part.n}"

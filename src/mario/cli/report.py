@@ -1,0 +1,59 @@
+"""`mario report`: evaluations as one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mario.cli.arguments import Parser, add_settings, resolve
+from mario.cli.progress import say
+from mario.errors import UsageError
+from mario.evaluate import read_results
+from mario.report import ReportRun, build_report, summary_table
+from mario.store.jsonl import storing
+
+
+@dataclass(frozen=True, slots=True)
+class ReportConfig:
+    """The page.
+
+    runs: output directories of mario evaluate, in the order they shall stand
+    title: of the page
+    """
+
+    runs: tuple[Path, ...]
+    title: str = "MARIO report"
+
+
+def run(argv: list[str]) -> int:
+    parser = Parser(
+        prog="mario report",
+        description="One self-contained page: tables, plots, and every trajectory to browse.",
+        epilog="example: mario report runs/base runs/trained --out report.html",
+    )
+    parser.add_argument("runs", nargs="*", type=Path, help="output directories of mario evaluate")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE")
+    add_settings(parser, ReportConfig, skip=("runs",))
+    args = parser.parse(argv)
+    config = resolve(ReportConfig, args, runs=args.runs)
+    print(make_report(config, args.out))
+    say(f"report in {args.out}")
+    return 0
+
+
+def make_report(config: ReportConfig, out: Path) -> str:
+    """Write the page; returns its main table as text."""
+    if not config.runs:
+        raise UsageError("no runs given; name the output directories of mario evaluate")
+    runs = read_runs(config.runs)
+    page = build_report(config.title, runs)
+    with storing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page, encoding="utf-8", errors="backslashreplace")
+    return summary_table(runs)
+
+
+def read_runs(roots: Sequence[Path]) -> list[ReportRun]:
+    found = [read_results(root) for root in roots]
+    return [ReportRun.from_results(results) for results in found]

@@ -1,0 +1,111 @@
+"""`mario solve`: one question, its text, code and output shown as they come."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import dataclass, field
+
+from mario.cli.arguments import Parser, add_settings, given, resolve
+from mario.cli.places import DEMO_MODEL
+from mario.cli.progress import say
+from mario.engine import EngineConfig, build_engine
+from mario.errors import MarioError, UsageError
+from mario.provenance import to_json
+from mario.solve import Schedule, SolveConfig
+from mario.solve.attempt import InterpreterConfig, Sandbox
+from mario.solve.rollout import start
+from mario.transcript import format_named
+from mario.types import Problem, StopReason, Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class SolveRecipe:
+    """Solving one question."""
+
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    solve: SolveConfig = field(default_factory=SolveConfig)
+    interpreter: InterpreterConfig = field(default_factory=InterpreterConfig)
+
+
+def run(argv: list[str]) -> int:
+    parser = Parser(
+        prog="mario solve",
+        description="Answer a question; text, code and output are shown as they come, the answer goes to stdout.\n"
+        "Without a model named, the one that `make demo` trained is used. QUESTION may be - for stdin.",
+        epilog='example: mario solve "A box holds 24 pencils. How many pencils do 17 boxes hold?"',
+    )
+    parser.add_argument("question", help="the question, or - to read it from stdin")
+    parser.add_argument("--json", action="store_true", help="the whole trajectory as JSON on stdout")
+    add_settings(parser, SolveRecipe)
+    args = parser.parse(argv)
+    question = sys.stdin.read() if args.question == "-" else args.question
+    if not question.strip():
+        raise UsageError('the question is empty; type: mario solve "How much is 17 * 24?"')
+    recipe = resolve(SolveRecipe, args, **_default_model(args))
+    trajectory = asyncio.run(_solve(recipe, question.strip(), quiet=args.json))
+    if args.json:
+        print(json.dumps(to_json(trajectory), indent=2, ensure_ascii=False))
+    elif trajectory.answer is not None:
+        say("")
+        print(trajectory.answer)
+    else:
+        say(f"\n\nno answer: {_WHY[trajectory.stop_reason]}")
+    return 0 if trajectory.answer is not None else 1
+
+
+_WHY = {
+    StopReason.NO_ACTION: "the model wrote neither code nor a final answer",
+    StopReason.CODE_AND_ANSWER: "the model gave code and an answer in one step",
+    StopReason.UNCLOSED_CODE: "the model stopped inside its code",
+    StopReason.TOKEN_LIMIT: "the model reached solve.max_new_tokens before it finished",
+    StopReason.STEP_LIMIT: "the model reached solve.max_steps before it answered",
+    StopReason.CONTEXT_LIMIT: "the text no longer fits the model's window",
+    StopReason.ANSWERED: "",
+}
+
+
+def _default_model(args: argparse.Namespace) -> dict[str, str]:
+    """The demo's model, when neither a flag nor a recipe names one."""
+    if args.recipe or given(args, "engine.model") or given(args, "engine.endpoint"):
+        return {}
+    if not (DEMO_MODEL / "config.json").exists():
+        raise UsageError(
+            f"no model named, and {DEMO_MODEL} is not there; type: make demo (trains one in some ten minutes), "
+            "or name one with --engine.model DIRECTORY, or a server with --engine.endpoint URL"
+        )
+    return {"engine.model": str(DEMO_MODEL)}
+
+
+async def _solve(recipe: SolveRecipe, question: str, *, quiet: bool) -> Trajectory:
+    engine = build_engine(recipe.engine)
+    sandbox = Sandbox(recipe.interpreter)
+    schedule = Schedule(engine, sandbox)
+    problem = Problem("question", question, "", "command line", "none")
+    rollout = start(problem, 0, engine.name, recipe.solve, format_named(recipe.solve.format))
+    try:
+        trajectory = await schedule.run(rollout, None if quiet else Screen().show)
+    finally:
+        await sandbox.close()
+        await engine.close()
+    if trajectory is None:
+        raise MarioError(schedule.failures[0].error)
+    return trajectory
+
+
+class Screen:
+    """Shows text and code as the model writes them, and the interpreter's output set apart."""
+
+    def __init__(self) -> None:
+        colour = sys.stderr.isatty()
+        self._on, self._off = ("\x1b[36m", "\x1b[0m") if colour else ("", "")
+
+    def show(self, kind: str, text: str) -> None:
+        match kind:
+            case "text":
+                sys.stderr.write(text)
+            case "output":
+                sys.stderr.write(f"\n{self._on}Output: {text}{self._off}\n\n")
+        sys.stderr.flush()

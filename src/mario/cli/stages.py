@@ -1,0 +1,157 @@
+"""`mario run RECIPE`: all stages of one experiment, from one TOML file.
+
+A stage is a table `[stages.NAME]` with a `verb` and that verb's settings; a text that opens with `@` names another
+stage's output. Every stage writes into OUT/NAME and resumes or is skipped by its own means, so the same
+command goes on after any interruption. The resolved recipe is written beside the outputs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mario.cli.arguments import Parser
+from mario.cli.progress import duration, say
+from mario.errors import UsageError
+from mario.recipe import build, read_toml, unknown_key
+from mario.store import write_json
+
+STAGE_VERBS = ("data", "annotate", "train", "evaluate", "report")
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """The whole file.
+
+    out: directory of all outputs
+    """
+
+    out: Path
+    stages: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run(argv: list[str]) -> int:
+    parser = Parser(
+        prog="mario run",
+        description="Run all stages of a recipe; run it again to resume.",
+        epilog="example: mario run recipes/demo.toml",
+    )
+    parser.add_argument("recipe", type=Path, help="TOML file with [stages.NAME] tables")
+    parser.add_argument("--out", metavar="DIRECTORY", help="instead of the recipe's own")
+    parser.add_argument("--dry-run", action="store_true", help="check every stage and print the plan; run nothing")
+    args = parser.parse(argv)
+    tables = read_toml(args.recipe)
+    if args.out:
+        tables["out"] = args.out
+    experiment = build(Experiment, tables, f"recipe {args.recipe}")
+    if not experiment.stages:
+        raise UsageError(f'recipe {args.recipe}: no stages; write a table such as [stages.problems] with verb = "data"')
+    plan = [_stage(name, table, experiment, args.recipe) for name, table in experiment.stages.items()]
+    if args.dry_run:
+        for stage in plan:
+            say(f"{stage.name}: {stage.verb} -> {stage.out}")
+        return 0
+    write_json(experiment.out / "recipe.json", tables)
+    began = time.monotonic()
+    failed = 0
+    for index, stage in enumerate(plan, start=1):
+        say(f"\n[{index}/{len(plan)}] {stage.name} ({stage.verb}) · {duration(time.monotonic() - began)} so far")
+        failed += stage.go()
+    say(f"\ndone in {duration(time.monotonic() - began)}; outputs in {experiment.out}")
+    return 3 if failed else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One checked stage: its settings are a recipe of its verb."""
+
+    name: str
+    verb: str
+    config: Any
+    out: Path
+
+    def go(self) -> int:
+        """Do the work; returns how many attempts failed on our side."""
+        match self.verb:
+            case "data":
+                from mario.cli.data import make_problems
+
+                print(f"{make_problems(self.config, self.out)} problems")
+            case "annotate":
+                from mario.cli.annotate import annotate_with_progress, table
+
+                result = annotate_with_progress(self.config, self.out)
+                print(table(result))
+                return result.failures
+            case "train":
+                from mario.cli.train import table as sft_table
+                from mario.cli.train import train_with_progress
+
+                print(sft_table(train_with_progress(self.config, self.out)))
+            case "evaluate":
+                from mario.cli.evaluate import evaluate_with_progress
+                from mario.cli.evaluate import table as summary_table
+
+                summary = evaluate_with_progress(self.config, self.out)
+                print(summary_table(summary))
+                return summary.failures
+            case "report":
+                from mario.cli.report import make_report
+
+                print(make_report(self.config, self.out))
+                say(f"report in {self.out}")
+        return 0
+
+
+def _stage(name: str, table: Any, experiment: Experiment, recipe: Path) -> Stage:
+    where = f"recipe {recipe}, stage {name}"
+    if not isinstance(table, Mapping) or "verb" not in table:
+        raise UsageError(f'{where}: no verb; write verb = "…", one of {", ".join(STAGE_VERBS)}')
+    verb = str(table["verb"])
+    settings = {key: _linked(value, experiment, where) for key, value in table.items() if key != "verb"}
+    out = experiment.out / (f"{name}.html" if verb == "report" else name)
+    if isinstance(settings.get("problems"), str):
+        problems = Path(settings["problems"])
+        settings["problems"] = str(problems if problems.suffix else problems / "problems.jsonl")
+    return Stage(name, verb, build(_config_class(verb, where), settings, where), out)
+
+
+def _config_class(verb: str, where: str) -> type:
+    match verb:
+        case "data":
+            from mario.data.collect import DataConfig
+
+            return DataConfig
+        case "annotate":
+            from mario.annotate import AnnotateConfig
+
+            return AnnotateConfig
+        case "train":
+            from mario.cli.train import TrainRecipe
+
+            return TrainRecipe
+        case "evaluate":
+            from mario.evaluate import EvaluateConfig
+
+            return EvaluateConfig
+        case "report":
+            from mario.cli.report import ReportConfig
+
+            return ReportConfig
+    raise UsageError(f"{where}: {unknown_key(verb, STAGE_VERBS).replace('key', 'verb')}")
+
+
+def _linked(value: Any, experiment: Experiment, where: str) -> Any:
+    """The value with every `@stage` replaced by that stage's output."""
+    if isinstance(value, str) and value.startswith("@"):
+        if value[1:] not in experiment.stages:
+            raise UsageError(f"{where}: {unknown_key(value[1:], list(experiment.stages)).replace('key', 'stage')}")
+        return str(experiment.out / value[1:])
+    if isinstance(value, Mapping):
+        return {key: _linked(item, experiment, where) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_linked(item, experiment, where) for item in value]
+    return value

@@ -1,0 +1,73 @@
+"""One way from a named source to a stream of problems, for the command line and recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from mario.data.patches import read_patches
+from mario.data.readers import Fields, read_gsm8k, read_jsonl, read_math, read_problems
+from mario.data.wordproblems import generate
+from mario.errors import UsageError
+from mario.types import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Where problems come from.
+
+    source: wordproblems (made here, seeded), gsm8k, math, jsonl (any fields, see fields) or problems (our own files)
+    path: file or directory to read, or hub:owner/name; wordproblems needs none
+    split: train, test, or for wordproblems train, test-shared, test-heldout
+    count: how many word problems to make
+    seed: of the word problems
+    digits: digits of the operands of word problems, in equal shares
+    limit: only the first so many
+    patches: files of corrected references, applied while reading
+    fields: which JSON field holds what, for source jsonl
+    """
+
+    source: Literal["wordproblems", "gsm8k", "math", "jsonl", "problems"] = "wordproblems"
+    path: str | None = None
+    split: str = "train"
+    count: int = 600
+    seed: int = 0
+    digits: tuple[int, ...] = (1, 2, 3, 4)
+    limit: int | None = None
+    patches: tuple[Path, ...] = ()
+    fields: Fields = field(default_factory=Fields)
+
+    def __post_init__(self) -> None:
+        if self.source != "wordproblems" and self.path is None:
+            raise UsageError(f"source {self.source} needs path: a file, a directory or hub:owner/name")
+        if self.source == "wordproblems" and self.patches:
+            raise UsageError("patches correct references of data sets; word problems are made with exact ones")
+
+
+def collect(config: DataConfig) -> Iterator[Problem]:
+    """The problems of a source, lazily, patched and limited.
+
+    Raises:
+        DataError: a file, line or field is not as it should be; names it.
+    """
+    return islice(_read(config), config.limit)
+
+
+def _read(config: DataConfig) -> Iterator[Problem]:
+    path = config.path or ""
+    patches = read_patches(*config.patches)
+    match config.source:
+        case "wordproblems":
+            return generate(config.split, config.count, config.seed, config.digits)
+        case "gsm8k":
+            return read_gsm8k(path, split=config.split, patches=patches)
+        case "math":
+            return read_math(path, split=config.split, patches=patches)
+        case "jsonl":
+            name = Path(path).name.split(".")[0]
+            return read_jsonl(Path(path), source=name, split=config.split, fields=config.fields, patches=patches)
+        case "problems":
+            return read_problems(Path(path), patches=patches)

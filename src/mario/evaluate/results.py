@@ -1,0 +1,57 @@
+"""What an evaluation left on disk, read back: problems, attempts and verdicts joined."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mario.data.readers import read_problems
+from mario.errors import StoreError
+from mario.evaluate.metrics import Judged
+from mario.provenance import from_json
+from mario.store import read_jsonl, scan_shards
+from mario.store.run import read_manifest
+from mario.types import Manifest, Trajectory, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """One evaluation, whole."""
+
+    label: str
+    manifest: Manifest
+    judged: tuple[Judged, ...]
+    failures: int
+
+
+def read_results(root: Path) -> Results:
+    """Everything `evaluate` wrote into `root`.
+
+    Raises:
+        StoreError: it is not the output of a finished evaluation.
+    """
+    manifest = read_manifest(root)
+    if manifest.kind != "evaluate":
+        raise StoreError(
+            f"{root} was made by {manifest.kind!r}, not by an evaluation; name the --out of mario evaluate"
+        )
+    try:
+        label = str(json.loads((root / "summary.json").read_text())["label"])
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(f"{root} holds no finished evaluation; run mario evaluate on it again") from error
+    failures = sum(1 for _ in read_jsonl(root / "failures.jsonl"))
+    return Results(label, manifest, tuple(_join(root)), failures)
+
+
+def _join(root: Path) -> Iterator[Judged]:
+    problems = {problem.id: problem for problem in read_problems(root / "problems.jsonl")}
+    verdicts = {
+        (row["problem_id"], row["sample_index"]): from_json(Verdict, row["verdict"])
+        for _, row in read_jsonl(root / "verdicts.jsonl")
+    }
+    found = scan_shards(root / "trajectories", Trajectory)
+    for trajectory in sorted(found, key=lambda t: (t.problem_id, t.sample_index)):
+        verdict = verdicts[trajectory.problem_id, trajectory.sample_index]
+        yield Judged(problems[trajectory.problem_id], trajectory, verdict)
