@@ -1,0 +1,329 @@
+"""Arithmetic as people write it in solutions: read into a tree, evaluated exactly, written as Python.
+
+The one idea: an expression is a tree of numbers and four operations (and powers) over `Fraction`, so a claim such as
+`3/8 x $200 = $75` is checked exactly and nothing is ever evaluated as code. Units are skipped while reading:
+`5 smoothies * 3 minutes/smoothie`. Percent signs stay on their numbers, for `100% - 30% = 70%` and `60% * 50% = 30%`
+mean different things by them (`read.py` decides which).
+
+What this module does not do: equations (`equations.py`), roots, and anything a claim cannot confirm.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Literal
+
+MAX_EXPONENT = 12
+MAX_UNIT_WORDS = 8  # between an operand and the next operator: "12 pounds of total loss - 3"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as written; with `percent` it means hundredths."""
+
+    value: Fraction
+    percent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    name: str
+    value: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    operator: Literal["+", "-", "*", "/", "**"]
+    left: Tree
+    right: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Negative:
+    operand: Tree
+
+
+Tree = Number | Variable | Operation | Negative
+
+
+class Unreadable(Exception):
+    """Not arithmetic; caught where expressions are looked for."""
+
+
+def evaluate(tree: Tree) -> Fraction:
+    """The exact value; percent signs mean hundredths.
+
+    Raises:
+        Unreadable: division by zero, or a power out of bounds.
+    """
+    match tree:
+        case Number(value, percent):
+            return value / 100 if percent else value
+        case Variable(_, value):
+            return value
+        case Negative(operand):
+            return -evaluate(operand)
+        case Operation(operator, left, right):
+            return _combine(operator, evaluate(left), evaluate(right))
+
+
+def _combine(operator: str, left: Fraction, right: Fraction) -> Fraction:
+    match operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case "/" if right:
+            return left / right
+        case "**" if right.denominator == 1 and 0 <= right <= MAX_EXPONENT:
+            return Fraction(left ** int(right))
+    raise Unreadable
+
+
+def leaves(tree: Tree) -> Iterator[Number | Variable]:
+    match tree:
+        case Operation(_, left, right):
+            yield from leaves(left)
+            yield from leaves(right)
+        case Negative(operand):
+            yield from leaves(operand)
+        case _:
+            yield tree
+
+
+def without_percent(tree: Tree) -> Tree:
+    """The tree with percent signs taken as a mere unit: `100% - 30%` is 70."""
+    match tree:
+        case Number():
+            return replace(tree, percent=False)
+        case Operation(operator, left, right):
+            return Operation(operator, without_percent(left), without_percent(right))
+        case Negative(operand):
+            return Negative(without_percent(operand))
+        case _:
+            return tree
+
+
+_BINDING = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 4}
+_UNARY = 3
+_ATOM = 5
+
+
+def to_python(tree: Tree) -> str:
+    """Python source with no more parentheses than needed; it evaluates to `evaluate(tree)` up to floating point."""
+    return _render(tree)[0]
+
+
+def _render(tree: Tree) -> tuple[str, int]:
+    match tree:
+        case Number():
+            return _render_number(evaluate(tree))
+        case Variable(name):
+            return name, _ATOM
+        case Negative(operand):
+            return "-" + _wrapped(operand, _UNARY), _UNARY
+        case Operation(operator, left, right):
+            binding = _BINDING[operator]
+            left_needs = binding + 1 if operator == "**" else binding
+            right_needs = binding + 1 if operator in ("-", "/", "*") else binding
+            return f"{_wrapped(left, left_needs)} {operator} {_wrapped(right, right_needs)}", binding
+
+
+def _wrapped(tree: Tree, needs: int) -> str:
+    text, binding = _render(tree)
+    return text if binding >= needs else f"({text})"
+
+
+def _render_number(value: Fraction) -> tuple[str, int]:
+    if value < 0:
+        return "-" + _render_number(-value)[0], _UNARY
+    decimal = decimal_text(value)
+    return (decimal, _ATOM) if decimal is not None else (f"{value.numerator} / {value.denominator}", _BINDING["/"])
+
+
+def decimal_text(value: Fraction) -> str | None:
+    """The value as people write it (`70000`, `0.3`), or None when its decimals do not end."""
+    rest, digits = value.denominator, 0
+    while rest % 10 == 0:
+        rest, digits = rest // 10, digits + 1
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest, digits = rest // prime, digits + 1
+    if rest != 1:
+        return None
+    scaled = abs(value.numerator) * 10**digits // value.denominator
+    whole, part = divmod(scaled, 10**digits)
+    fraction = f".{part:0{digits}d}".rstrip("0").rstrip(".") if digits else ""
+    return f"{'-' if value < 0 else ''}{whole}{fraction}"
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    kind: Literal["number", "operator", "open", "close", "equals", "percent", "word", "break"]
+    text: str
+    at: int
+    end: int
+
+
+_SPELLINGS = str.maketrans({"×": "*", "∗": "*", "·": "*", "÷": "/", "–": "-", "—": "-", "−": "-", "\u00a0": " "})
+_TOKEN = re.compile(
+    r"""(?P<number>\d{1,3}(?:[ ,]\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)
+    |(?P<operator>\*\*|//|[-+*/^]|(?:divided|multiplied)\ by\b)
+    |(?P<open>[(\[])|(?P<close>[)\]])|(?P<equals>=)|(?P<percent>%)
+    |(?P<word>[^\W\d]+(?:['’-][^\W\d]+)*['’]?)|(?P<currency>[$£€¢])|(?P<break>\S)""",
+    re.VERBOSE,
+)
+_TIMES_X = re.compile(r"(?<=[\d)%\s])[xX](?=\s*[$£€]?\s*[(.\d])")
+_OPERATOR_SPELLINGS = {
+    "plus": "+",
+    "minus": "-",
+    "times": "*",
+    "divided by": "/",
+    "multiplied by": "*",
+    "^": "**",
+    "//": "/",
+}
+
+
+def tokenize(text: str) -> list[Token]:
+    """Tokens of one line; currency signs are left out, and a letter x before a number is a times sign."""
+    text = _TIMES_X.sub("*", text.translate(_SPELLINGS))
+    tokens = []
+    for match in _TOKEN.finditer(text):
+        kind, word = str(match.lastgroup), match.group()
+        if kind == "currency":
+            continue
+        if word.lower() in _OPERATOR_SPELLINGS:
+            kind, word = "operator", _OPERATOR_SPELLINGS[word.lower()]
+        tokens.append(Token(kind, word, match.start(), match.end()))  # type: ignore[arg-type]
+    return tokens
+
+
+def parse(tokens: list[Token], symbols: Mapping[str, Tree | None] | None = None) -> Tree:
+    """The tree of a whole token list, with units skipped.
+
+    `symbols` are words that are not units: letters that stand for a tree, or for nothing yet (then unreadable).
+
+    Raises:
+        Unreadable: it is not one arithmetic expression.
+    """
+    parser = _Parser(tokens, symbols or {})
+    tree = parser.sum()
+    if parser.at != len(tokens):
+        raise Unreadable
+    return tree
+
+
+class _Parser:
+    """Recursive descent: sum > product > power > atom; `2(3)` and `2x` are products."""
+
+    def __init__(self, tokens: list[Token], symbols: Mapping[str, Tree | None]) -> None:
+        self.tokens = tokens
+        self.symbols = symbols
+        self.at = 0
+        self.depth = 0
+
+    def peek(self, ahead: int = 0) -> Token | None:
+        return self.tokens[self.at + ahead] if self.at + ahead < len(self.tokens) else None
+
+    def accept(self, *texts: str) -> str | None:
+        token = self.peek()
+        if token is not None and token.kind == "operator" and token.text in texts:
+            self.at += 1
+            return token.text
+        return None
+
+    def sum(self) -> Tree:
+        tree = self.product()
+        while operator := self.accept("+", "-"):
+            tree = Operation(operator, tree, self.product())  # type: ignore[arg-type]
+        return tree
+
+    def product(self) -> Tree:
+        tree = self.power()
+        while True:
+            if operator := self.accept("*", "/"):
+                tree = Operation(operator, tree, self.power())  # type: ignore[arg-type]
+            elif (token := self.peek()) is not None and (
+                token.kind == "open" or token.text == "of" or token.text in self.symbols
+            ):
+                self.at += token.text == "of"  # "2/3 of 18", "2(3)" and "2x" multiply
+                tree = Operation("*", tree, self.power())
+            else:
+                return tree
+
+    def power(self) -> Tree:
+        tree = self.atom()
+        return Operation("**", tree, self.atom()) if self.accept("**") else tree
+
+    def atom(self) -> Tree:
+        token = self.peek()
+        if token is None or self.depth > 20:
+            raise Unreadable
+        self.at += 1
+        if token.kind == "operator" and token.text == "-":
+            return Negative(self.atom())
+        if token.kind == "open":
+            self.depth += 1
+            tree = self.sum()
+            self.depth -= 1
+            closing = self.peek()
+            if closing is None or closing.kind != "close":
+                raise Unreadable
+            self.at += 1
+        elif token.kind == "number":
+            tree = self.number(token)
+        elif (known := self.symbols.get(token.text)) is not None:
+            tree = known
+        else:
+            raise Unreadable
+        self.skip_units()
+        return tree
+
+    def number(self, token: Token) -> Number:
+        value = to_number(token.text)
+        if (mixed := self.mixed_part()) is not None:
+            return Number(value + mixed)
+        following = self.peek()
+        if following is not None and following.kind == "percent":
+            self.at += 1
+            return Number(value, percent=True)
+        return Number(value)
+
+    def mixed_part(self) -> Fraction | None:
+        """The `1/2` of a mixed number `3 1/2`."""
+        following = [self.peek(ahead) for ahead in range(3)]
+        if all(following) and "".join(t.kind[0] for t in following if t) == "non":
+            top, slash, bottom = (t.text for t in following if t)
+            if slash == "/" and top.isdigit() and bottom.isdigit() and 0 < int(top) < int(bottom):
+                self.at += 3
+                return Fraction(int(top), int(bottom))
+        return None
+
+    def skip_units(self) -> None:
+        """Skip words, and `minutes/smoothie`, unless they end the expression's own words ("of" multiplies)."""
+        for _ in range(MAX_UNIT_WORDS):
+            token, after = self.peek(), self.peek(1)
+            if token is None:
+                return
+            is_unit = after is not None and after.kind == "word" and after.text not in self.symbols
+            of_number = token.text == "of" and after is not None and after.kind in ("number", "open")
+            if token.text == "/" and is_unit:
+                self.at += 2
+            elif token.kind == "word" and not of_number and token.text not in self.symbols:
+                self.at += 1
+            else:
+                return
+
+
+def to_number(text: str) -> Fraction:
+    """`1,200.50`, `80 000` or `.5` as an exact fraction."""
+    return Fraction(re.sub("[ ,]", "", text))

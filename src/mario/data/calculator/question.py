@@ -1,0 +1,76 @@
+"""The numbers a question mentions, in digits and in words: a number that stands there needs no other origin.
+
+The one idea is caution: every value that a reader could take from the question counts, so `20%` is 20 and 0.2, and
+"a third" is 1/3 and 3. Too many make a literal where a variable would have been right; too few a wrong origin.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+_UNITS = re.split(
+    " ",
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+    " eighteen nineteen",
+)
+_TENS = re.split(" ", "twenty thirty forty fifty sixty seventy eighty ninety")
+_ORDINALS = re.split(" ", "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
+_WORDS = (
+    {word: Fraction(n) for n, word in enumerate(_UNITS)}
+    | {word: Fraction(10 * n) for n, word in enumerate(_TENS, start=2)}
+    | {"once": Fraction(1), "single": Fraction(1), "twice": Fraction(2), "double": Fraction(2), "doubled": Fraction(2)}
+    | {"couple": Fraction(2), "pair": Fraction(2), "both": Fraction(2), "thrice": Fraction(3), "triple": Fraction(3)}
+    | {"tripled": Fraction(3), "quadruple": Fraction(4), "dozen": Fraction(12), "score": Fraction(20)}
+)
+_PARTS = (
+    {word: Fraction(1, n) for n, word in enumerate(_ORDINALS, start=3)}
+    | {f"{word}s": Fraction(1, n) for n, word in enumerate(_ORDINALS, start=3)}
+    | {"half": Fraction(1, 2), "halves": Fraction(1, 2), "halved": Fraction(1, 2)}
+    | {"quarter": Fraction(1, 4), "quarters": Fraction(1, 4)}
+)
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
+_DIGITS = re.compile(r"(?P<whole>\d+)\s+(?P<top>\d+)\s*/\s*(?P<bottom>\d+)|(?P<a>\d+)\s*/\s*(?P<b>\d+)")
+_NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\.\d+|\d+")
+_GLYPHS = str.maketrans({"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅛": "1/8"})
+
+
+def question_values(question: str) -> frozenset[Fraction]:
+    """All values a reader may take from the text, each also as hundredths where a percent sign or word is about."""
+    text = re.sub(r"(?<=\d)(?=[½⅓⅔¼¾⅛])", " ", question).translate(_GLYPHS)
+    values = {Fraction(match.group().replace(",", "")) for match in _NUMBER.finditer(text)}
+    values |= _fractions(text) | _spelled(text.lower())
+    if re.search(r"%|percent|¢|\bcents?\b", text, re.IGNORECASE):
+        values |= {value / 100 for value in values}
+    return frozenset(values)
+
+
+def _fractions(text: str) -> set[Fraction]:
+    found = set()
+    for match in _DIGITS.finditer(text):
+        top, bottom = match.group("top") or match.group("a"), match.group("bottom") or match.group("b")
+        if int(bottom):
+            found.add(Fraction(int(top), int(bottom)) + int(match.group("whole") or 0))
+            found.add(Fraction(int(top), int(bottom)))
+    return found
+
+
+def _spelled(text: str) -> set[Fraction]:
+    """Number words: each alone, and what neighbours make together (twenty-five, two hundred, three fourths)."""
+    found: set[Fraction] = set()
+    running: Fraction | None = None
+    for word in re.findall(r"[a-z]+", text):
+        if word in _SCALES or word.removesuffix("s") in _SCALES:
+            running = (running or Fraction(1)) * _SCALES.get(word, _SCALES.get(word.removesuffix("s"), 1))
+        elif word in _WORDS:
+            value = _WORDS[word]
+            running = value if running is None or value >= running else running + value
+            found.add(value)
+        elif word in _PARTS:
+            found |= {_PARTS[word], 1 / _PARTS[word]} | ({running * _PARTS[word]} if running else set())
+            running = None
+        elif word != "and":
+            running = None
+        if running is not None:
+            found.add(running)
+    return found | {Fraction(n) * 1000 for n in found if re.search("thousand", text)}
