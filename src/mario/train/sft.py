@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mario.train.keeper import Keeper, Listener
 
 _CHANGES_NO_WEIGHT = {"save_seconds"}  # a run may resume with another value
+_WRITER_MARKS = ("inline_container", "PytorchStreamWriter", "I/O error")  # in torch's and safetensors' messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _train(
         resumed=resumed,
         on_progress=on_progress,
     )
-    with contextlib.closing(keeper), _translated(out):
+    with contextlib.closing(keeper), _translated(out), _without_bars():
         trainer = _trainer(config, network, device, plan, keeper, out)
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
         _save(trainer.model, tokenizer, config, out)
@@ -202,6 +203,7 @@ def _trainer(config: SftConfig, network: Any, device: str, plan: _Plan, keeper: 
     arguments = TrainingArguments(
         output_dir=str(out / CHECKPOINTS),
         per_device_train_batch_size=1,  # an item is a whole step
+        remove_unused_columns=False,
         train_sampling_strategy="sequential",  # the plan's order
         num_train_epochs=1,  # the plan holds every pass
         learning_rate=config.learning_rate,
@@ -337,6 +339,20 @@ def _result(out: Path, manifest: Manifest) -> SftResult:
 
 
 @contextlib.contextmanager
+def _without_bars() -> Iterator[None]:
+    """transformers draws a progress bar for every file it writes; ours is the caller's."""
+    from transformers.utils import logging
+
+    had_bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if had_bars:
+            logging.enable_progress_bar()
+
+
+@contextlib.contextmanager
 def _translated(out: Path) -> Iterator[None]:
     """Faults of disk, memory and installation, in our words."""
     try:
@@ -344,14 +360,13 @@ def _translated(out: Path) -> Iterator[None]:
             yield
     except ImportError as error:
         raise MissingExtra(f"{error.name or 'accelerate'} (needed to train)", "train") from error
-    except RuntimeError as error:  # torch has no class of its own for most of them
-        text = str(error)
-        if "out of memory" in text or "can't allocate memory" in text:
-            raise TrainingError(
-                "memory is out; lower train.max_tokens (and max_row_tokens), or train a smaller model"
-            ) from error
-        if "PytorchStreamWriter" in text:
+    except Exception as error:  # torch and safetensors have no class of their own for these
+        if "out of memory" in str(error) or "can't allocate memory" in str(error):
+            remedy = "lower train.max_tokens (and max_row_tokens), or train a smaller model"
+            raise TrainingError(f"memory is out; {remedy}") from error
+        if any(mark in str(error) for mark in _WRITER_MARKS):
             raise StoreError(
-                f"a checkpoint could not be written to {out}; is the disk full? ({text.splitlines()[0]})"
+                f"a file could not be written to {out}, mostly for want of space; free some and run the same command "
+                f"again: it goes on from the last whole checkpoint ({error})"
             ) from error
         raise
