@@ -19,8 +19,8 @@ TEMPLATES: tuple[Template, ...] = (
             "How many dollars does {he} keep?",
         ),
         steps=(
-            "The first kind costs {x=a*b} dollars for the first kind.",
-            "The other kind costs {y=c*d} dollars for the other kind.",
+            "That is {x=a*b} dollars for the first kind.",
+            "That is {y=c*d} dollars for the other kind.",
             "Together that is {z=x+y} dollars spent.",
             "There remain {w=e-z} dollars left.",
         ),
@@ -29,10 +29,10 @@ TEMPLATES: tuple[Template, ...] = (
         name="chain-then-gift",
         numbers={"a": level(), "b": level(), "c": level(), "d": level()},
         questions=(
-            "{P} has {a} {toys}, {Q} has {b} more than {P}, and {R} has {c} fewer than {Q}. They put them together and "
-            "give {d} away. How many {toys} are left? | {toys}",
-            "{P} picks {a} {fruits}, {Q} picks {b} more than {P}, {R} picks {c} fewer than {Q}. {d} of all these are "
-            "sold. How many remain? | {fruits}",
+            "{P} has {a} {toys}, {Q} has {b} more than {P}, and {R} has {c} fewer than {Q}. "
+            "They put them together and give {d} away. How many {toys} are left? | {toys}",
+            "{P} picks {a} {fruits}, {Q} picks {b} more than {P}, {R} picks {c} fewer than {Q}. "
+            "{d} of all these are sold. How many remain? | {fruits}",
         ),
         steps=(
             "{Q} has {x=a+b} {unit} at first.",
@@ -45,11 +45,10 @@ TEMPLATES: tuple[Template, ...] = (
         name="harvest-money",
         numbers={"a": level(), "b": small(2, 20), "c": small(2, 90), "d": small(2, 9), "e": small(2, 30)},
         questions=(
-            "{b} trees carry {a} {fruits} each. {c} are bad; the rest go into {boxes} of {d}. Each {box} sells for "
-            "{e} dollars. How many dollars is that?",
-            "{P} bakes {b} trays of {a} buns and burns {c}. "
-            "{He} sells the good ones in bags of {d} for {e} dollars a bag. "
-            "How many dollars does {he} get?",
+            "{b} fields give {a} {fruits} each. {c} are bad; the rest go into {boxes} of {d}. "
+            "Each {box} sells for {e} dollars. How many dollars is that?",
+            "{P} bakes {b} batches of {a} buns and burns {c}. "
+            "{He} sells the good ones in bags of {d} for {e} dollars a bag. How many dollars does {he} get?",
         ),
         steps=(
             "There are {x=a*b} pieces.",
@@ -63,11 +62,10 @@ TEMPLATES: tuple[Template, ...] = (
         numbers={"a": level(), "p": PERCENT, "c": small(2, 20), "d": small(2, 90)},
         digits="234",
         questions=(
-            "A {ware} costs {a} dollars, today {p}% less. A {club} buys {c} {wares} and pays {d} dollars for delivery. "
-            "How many dollars does it pay?",
+            "A {ware} costs {a} dollars, today {p}% less. A {club} buys {c} {wares} and pays {d} dollars for "
+            "delivery. How many dollars does it pay?",
             "{P} orders {c} {wares} at {a} dollars each. {He} gets {p}% off, but delivery of the order costs {d} "
-            "dollars. "
-            "How many dollars is the bill?",
+            "dollars. How many dollars is the bill?",
         ),
         steps=(
             "The discount is {x=a*p/100} dollars off.",
@@ -80,14 +78,14 @@ TEMPLATES: tuple[Template, ...] = (
         name="two-jobs",
         numbers={"a": level(), "b": small(2, 30), "c": level(), "d": small(2, 30), "e": level()},
         questions=(
-            "{P} works {b} hours at {a} dollars an hour and {d} hours at {c} dollars an hour. {He} spends {e} dollars. "
+            "A band plays {b} shows for {a} dollars each and {d} shows for {c} dollars each. It spends {e} dollars. "
             "How many dollars are left? | dollars",
-            "A {shop} fills {b} {boxes} with {a} {treats} and {d} {boxes} with {c} {treats}. It sells {e} {treats}. "
-            "How many {treats} remain? | {treats}",
+            "A {shop} gets {b} {boxes} of {a} {treats} each and {d} {boxes} of {c} {treats} each. "
+            "It sells {e} {treats}. How many {treats} remain? | {treats}",
         ),
         steps=(
-            "The first part is {x=a*b} {unit} at first.",
-            "The second part is {y=c*d} {unit} after that.",
+            "That is {x=a*b} {unit} at first.",
+            "That is {y=c*d} {unit} after that.",
             "Together that is {z=x+y} {unit} in all.",
             "There remain {w=z-e} {unit} left.",
         ),
@@ -99,16 +97,15 @@ TEMPLATES: tuple[Template, ...] = (
         where=("b < a", "d < c", "c < a", "d < b"),
         questions=(
             "A yard of {a} m by {b} m has a pool of {c} m by {d} m. The rest gets {e} g of seed per square meter. "
-            "How many g of seed is that?",
-            "{P} paints a wall of {a} m by {b} m, but not its window of {c} m by {d} m. "
-            "A square meter takes {e} g of paint. "
-            "How many g does {he} need?",
+            "How many g of seed is that? | g of seed",
+            "{P} waters a field of {a} m by {b} m, but not a path of {c} m by {d} m. "
+            "A square meter takes {e} liters. How many liters does {he} need? | liters",
         ),
         steps=(
             "The whole has {x=a*b} square meters.",
-            "The part to subtract has {y=c*d} square meters to subtract.",
+            "That part has {y=c*d} square meters not counted.",
             "There remain {z=x-y} square meters left.",
-            "That takes {w=z*e} g.",
+            "That takes {w=z*e} {unit}.",
         ),
     ),
     Template(
@@ -118,10 +115,9 @@ TEMPLATES: tuple[Template, ...] = (
         where=("b < a",),
         questions=(
             "A field of {a} m by {b} m gets a fence all around, but for a gate of {c} m. "
-            "A meter of fence costs {d} dollars. "
-            "How many dollars is that?",
-            "{P} fences a rectangular yard of {a} m by {b} m and leaves a gap of {c} m. Each meter costs {d} dollars. "
-            "How many dollars does {he} pay?",
+            "A meter of fence costs {d} dollars. How many dollars is that?",
+            "{P} fences a rectangular yard of {a} m by {b} m and leaves a gap of {c} m. "
+            "Each meter costs {d} dollars. How many dollars does {he} pay?",
         ),
         steps=(
             "Length and width make {x=a+b} m for half the way.",
@@ -134,13 +130,13 @@ TEMPLATES: tuple[Template, ...] = (
         name="half-of-savings",
         numbers={"a": level(), "b": small(2, 30), "c": level(), "d": level()},
         questions=(
-            "{P} saves {a} dollars a week for {b} weeks and spends {c} dollars. {He} gives half of the rest to {Q}, "
-            "who had {d} dollars. How many dollars does {Q} have now? | dollars",
+            "{P} saves {a} dollars a year for {b} years and spends {c} dollars. "
+            "{He} gives half of the rest to {Q}, who had {d} dollars. How many dollars does {Q} have now? | dollars",
             "{P} gets {b} {boxes} of {a} {toys} and loses {c}. Half of the rest goes to {Q}, who had {d} {toys}. "
             "How many does {Q} have now? | {toys}",
         ),
         steps=(
-            "At first there are {x=a*b} {unit} at first.",
+            "That is {x=a*b} {unit} at first.",
             "There remain {y=x-c} {unit} left.",
             "Half of that is {z=y/2} {unit} as a gift.",
             "{Q} now has {w=z+d} {unit} in all.",
@@ -150,10 +146,10 @@ TEMPLATES: tuple[Template, ...] = (
         name="times-more-shared",
         numbers={"a": level(), "b": small(2, 9), "c": level(), "d": small(2, 9)},
         questions=(
-            "{P} has {a} {toys}, {Q} has {b} times as many, and {R} has {c} more than {Q}. They share them all equally "
-            "with friends, {d} people in all. How many does each get? | {toys}",
-            "{P} picks {a} {fruits}, {Q} picks {b} times as many, {R} picks {c} more than {Q}. They fill {d} {boxes} "
-            "equally. How many {fruits} go into each? | {fruits}",
+            "{P} has {a} {toys}, {Q} has {b} times as many, and {R} has {c} more than {Q}. "
+            "They share them all equally with friends, {d} people in all. How many does each get? | {toys}",
+            "{P} picks {a} {fruits}, {Q} picks {b} times as many, {R} picks {c} more than {Q}. "
+            "They fill {d} {boxes} equally. How many {fruits} go into each? | {fruits}",
         ),
         steps=(
             "{Q} has {x=a*b} {unit} at first.",
@@ -168,8 +164,8 @@ TEMPLATES: tuple[Template, ...] = (
         questions=(
             "A machine makes {a} {parts} a day, but {b} are faulty each week. There are {d} good {parts} in store. "
             "How many good {parts} are there after {c} weeks? | {parts}",
-            "{P} earns {a} dollars a day, seven days a week, and spends {b} dollars a week. {He} has {d} dollars. "
-            "How many dollars does {he} have after {c} weeks? | dollars",
+            "A {shop} earns {a} dollars every day of the week and spends {b} dollars a week. It has {d} dollars. "
+            "How many dollars does it have after {c} weeks? | dollars",
         ),
         steps=(
             "In seven days that is {x=a*7} {unit} a week.",
@@ -186,107 +182,13 @@ TEMPLATES: tuple[Template, ...] = (
             "Of {a} {guests} {p}% go home. The others form {c} equal groups. Then {d} more join the first group. "
             "How many are in it now? | {guests}",
             "{Q} sells {p}% of {a} {toys} and shares the rest equally among {c} friends. "
-            "{P}, one of them, had {d} {toys}. "
-            "How many does {P} have now? | {toys}",
+            "{P}, one of them, had {d} {toys}. How many does {P} have now? | {toys}",
         ),
         steps=(
             "The part that goes is {x=a*p/100} {unit} less.",
             "There remain {y=a-x} {unit} left.",
             "Each share is {z=y/c} {unit} a share.",
             "With the others that is {w=z+d} {unit} in all.",
-        ),
-    ),
-    # never trained on
-    Template(
-        name="machines-faults-boxes",
-        numbers={"a": level(), "b": level(), "c": small(2, 24), "d": small(2, 90), "e": small(2, 9)},
-        heldout=True,
-        questions=(
-            "Two machines make {a} and {b} {parts} an hour. After {c} hours {d} faulty {parts} are thrown away. "
-            "The rest is packed in {boxes} of {e}. How many {boxes} is that?",
-            "Each day {P} picks {a} {fruits} and {Q} picks {b}. "
-            "After {c} days they eat {d} and pack the rest in {boxes} "
-            "of {e}. How many {boxes} do they fill?",
-        ),
-        steps=(
-            "Both together make {x=a+b} each time.",
-            "Over the whole time that is {y=x*c} over time.",
-            "There remain {z=y-d} to pack.",
-            "They fill {w=z/e} {boxes}.",
-        ),
-    ),
-    Template(
-        name="profit-and-savings-split",
-        digits="234",
-        numbers={"a": level(), "b": level(), "c": small(2, 30), "d": level(), "e": small(2, 9)},
-        heldout=True,
-        questions=(
-            "A {shop} buys a {ware} for {b} dollars and sells it for {a}. "
-            "It sells {c} {wares} and also gets a gift of {d} "
-            "dollars. {e} owners share it all equally. How many dollars does each get?",
-            "{P} earns {a} dollars a week and spends {b}. After {c} weeks {he} adds {d} dollars and splits it all "
-            "equally "
-            "among {e} people. How many dollars does each get?",
-        ),
-        steps=(
-            "Each time the gain is {x=a-b} dollars each time.",
-            "Over all that is {y=x*c} dollars of gain.",
-            "With the rest there are {z=y+d} dollars in all.",
-            "Each share is {w=z/e} dollars a share.",
-        ),
-    ),
-    Template(
-        name="bigger-packs",
-        numbers={"b": small(2, 9), "a": level("b"), "c": small(2, 30), "d": small(2, 20), "e": level()},
-        heldout=True,
-        questions=(
-            "{a} {parts} are put equally into {b} {boxes}. Then {c} more go into every {box}. "
-            "{P} buys {d} of these {boxes} "
-            "but loses {e} {parts}. How many {parts} does {P} keep? | {parts}",
-            "{b} workers get {a} dollars a day in equal parts. Each gets {c} dollars more from today. "
-            "{P}, one of them, works "
-            "{d} days and spends {e} dollars. How many dollars are left? | dollars",
-        ),
-        steps=(
-            "At first each has {x=a/b} {unit} at first.",
-            "With the increase that is {y=x+c} {unit} each.",
-            "For all that is {z=y*d} {unit} in all.",
-            "There remain {w=z-e} {unit} left.",
-        ),
-    ),
-    Template(
-        name="two-years-of-growth",
-        numbers={"a": level(), "p": PERCENT, "c": level()},
-        digits="234",
-        heldout=True,
-        questions=(
-            "Last year a farm grew {a} {fruits}, this year {p}% more. Of both harvests together it sold {c}. "
-            "How many {fruits} are left? | {fruits}",
-            "{P} saved {a} dollars in May and {p}% more in June. {He} spends {c} dollars of it all. "
-            "How many dollars are left? | dollars",
-        ),
-        steps=(
-            "The growth is {x=a*p/100} {unit} more.",
-            "The second time it is {y=a+x} {unit} the second time.",
-            "Together that is {z=a+y} {unit} in all.",
-            "There remain {w=z-c} {unit} left.",
-        ),
-    ),
-    Template(
-        name="mixed-and-shared",
-        numbers={"a": level(), "b": small(2, 12), "c": level(), "d": small(2, 12), "e": small(2, 9)},
-        heldout=True,
-        questions=(
-            "{P} mixes {b} {boxes} of {a} {toys} with {d} {boxes} of {c} {toys2} and shares it all equally among {e} "
-            "children. How many pieces does each get? | pieces",
-            "A choir sells {b} tickets at {a} dollars and {d} at {c} dollars. Its {e} singers share the money equally. "
-            "How many dollars does each get? | dollars",
-        ),
-        steps=(
-            "The first part is {x=a*b} {unit} at first.",
-            "The second part is {y=c*d} {unit} after that.",
-            "Together that is {z=x+y} {unit} in all.",
-            "Each share is {w=z/e} {unit} a share.",
         ),
     ),
 )

@@ -18,7 +18,7 @@ from itertools import count as counting
 from itertools import islice
 from random import Random
 
-from mario.data.wordproblems import four_steps, one_step, three_steps, two_steps
+from mario.data.wordproblems import four_steps, heldout, one_step, three_steps, two_steps
 from mario.data.wordproblems.template import Draft, Template
 from mario.errors import UsageError
 from mario.provenance import derive_seed
@@ -27,12 +27,8 @@ from mario.types import Problem
 SPLITS = ("train", "test-shared", "test-heldout")
 DIGITS = (1, 2, 3, 4)
 STEPS = (1, 2, 3, 4)
-TEMPLATES: tuple[Template, ...] = (
-    *one_step.TEMPLATES,
-    *two_steps.TEMPLATES,
-    *three_steps.TEMPLATES,
-    *four_steps.TEMPLATES,
-)
+TRAINED = (*one_step.TEMPLATES, *two_steps.TEMPLATES, *three_steps.TEMPLATES, *four_steps.TEMPLATES)
+HELDOUT = heldout.TEMPLATES
 _TEST_SHARE = 4  # one pair of (template, operands) in so many belongs to test-shared
 
 
@@ -78,8 +74,8 @@ def make_problem(split: str, seed: int, index: int) -> Problem:
 @cache
 def templates_of(split: str, digits: int, steps: int) -> tuple[Template, ...]:
     """The templates that a split uses at this level."""
-    heldout = split == "test-heldout"
-    return tuple(t for t in TEMPLATES if t.heldout == heldout and str(digits) in t.digits and len(t.steps) == steps)
+    templates = HELDOUT if split == "test-heldout" else TRAINED
+    return tuple(t for t in templates if str(digits) in t.digits and len(t.steps) == steps)
 
 
 def _digits(index: int) -> int:

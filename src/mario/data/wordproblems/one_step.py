@@ -214,70 +214,10 @@ TEMPLATES: tuple[Template, ...] = (
         numbers={"a": level(), "p": PERCENT},
         digits="234",
         questions=(
-            "{p}% of the {a} {guests} at a park are under ten. How many {guests} are under ten? | {guests}",
-            "A {club} has {a} members, and {p}% of them play chess. How many members play chess? | members",
-            "Of {a} {plants}, {p}% are red. How many {plants} are red? | {plants}",
+            "{p}% of the {a} {guests} at a park have a map. How many {guests} have a map? | {guests}",
+            "A library has {a} members, and {p}% of them are students. How many members are students? | members",
+            "Of {a} {plants}, {p}% are old. How many {plants} are old? | {plants}",
         ),
         steps=("That share is {x=a*p/100} {unit}.",),
-    ),
-    # never trained on
-    Template(
-        name="weekend-sales",
-        numbers={"a": level(), "b": level()},
-        heldout=True,
-        questions=(
-            "A {shop} sold {a} {treats} on Saturday and {b} on Sunday. How many did it sell in all? | {treats}",
-            "A library lent {a} {texts} in May and {b} in June. How many {texts} did it lend in these months? "
-            "| {texts}",
-            "A road has {a} trees on its left and {b} trees on its right. How many trees line the road? | trees",
-        ),
-        steps=("The total is {x=a+b} {unit}.",),
-    ),
-    Template(
-        name="still-missing",
-        numbers={"a": level(), "b": level()},
-        heldout=True,
-        questions=(
-            "{P} needs {a} points to win and has {b}. How many points are still missing? | points",
-            "{P} wants to save {a} dollars and has saved {b}. How many dollars does {he} still need? | dollars",
-            "A wall needs {a} bricks. {b} bricks are laid. How many bricks are still to be laid? | bricks",
-        ),
-        steps=("Still missing are {x=a-b} {unit}.",),
-    ),
-    Template(
-        name="rows-of-seats",
-        numbers={"a": level(), "b": small(2, 30)},
-        heldout=True,
-        questions=(
-            "A stadium block has {b} rows of {a} seats. How many seats does it have? | seats",
-            "Corn stands in {b} rows with {a} plants in each row. How many plants are there? | plants",
-            "{P} reads {a} words a minute. How many words does {he} read in {b} minutes? | words",
-        ),
-        steps=("That makes {x=a*b} {unit} in all.",),
-    ),
-    Template(
-        name="unit-price",
-        digits="234",
-        numbers={"b": small(2, 20), "a": level("b")},
-        heldout=True,
-        questions=(
-            "{b} {wares} of the same kind cost {a} dollars. What does each cost in dollars?",
-            "{P} pays {a} dollars for {b} tickets. How many dollars is each ticket?",
-            "{P} pays back {a} dollars in {b} equal parts. How many dollars is each part?",
-        ),
-        steps=("Each costs {x=a/b} dollars.",),
-    ),
-    Template(
-        name="percent-tip",
-        numbers={"a": level(), "p": PERCENT},
-        digits="234",
-        where=("p < 60",),
-        heldout=True,
-        questions=(
-            "The bill for a party is {a} dollars. {P} tips {p}% of it. How many dollars is the tip?",
-            "A seller keeps {p}% of each sale. How many dollars does the seller keep from a sale of {a} dollars?",
-            "A town taxes a plot worth {a} dollars at {p}%. How many dollars is the tax?",
-        ),
-        steps=("The amount is {x=a*p/100} dollars.",),
     ),
 )

@@ -61,6 +61,7 @@ def small(low: int, high: int) -> Number:
 
 
 PRICE = Number(quarters=True)
+BANKNOTES = Number(options=(10, 20, 30, 40, 50, 100, 200, 300, 400, 500, 600))
 PERCENT = Number(options=(5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60, 70, 75, 80, 90))
 
 
@@ -88,7 +89,6 @@ class Template:
     steps: tuple[str, ...]
     digits: str = "1234"  # the levels at which the story is believable
     where: tuple[str, ...] = ()  # comparisons of letters, such as "x<a"
-    heldout: bool = False
 
     @cached_property
     def rules(self) -> tuple[tuple[str, str], ...]:

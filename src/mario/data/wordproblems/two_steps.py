@@ -60,14 +60,14 @@ TEMPLATES: tuple[Template, ...] = (
         steps=("The {boxes} hold {x=a*b} {parts}.", "With the loose ones there are {y=x+c} {parts} in all."),
     ),
     Template(
-        name="trays-sold",
+        name="batches-sold",
         numbers={"a": level(), "b": small(2, 30), "c": level()},
         questions=(
-            "A {shop} bakes {b} trays of {a} {treats} and sells {c} {treats}. How many {treats} are left?",
-            "A {shop} had {b} trays with {a} {treats} on each. {c} {treats} were sold. How many remain?",
-            "{P} bakes {a} {treats} an hour for {b} hours. {He} gives {c} away. How many {treats} does {he} keep?",
+            "A {shop} gets {b} batches of {a} {treats} and sells {c} {treats}. How many {treats} are left?",
+            "A {shop} had {b} batches with {a} {treats} in each. {c} {treats} were sold. How many remain?",
+            "A factory bakes {a} {treats} an hour for {b} hours. It gives {c} away. How many {treats} does it keep?",
         ),
-        steps=("That is {x=a*b} {treats} baked.", "Then {y=x-c} {treats} are left."),
+        steps=("That is {x=a*b} {treats} at first.", "Then {y=x-c} {treats} are left."),
     ),
     Template(
         name="left-over-after-packing",
@@ -86,12 +86,12 @@ TEMPLATES: tuple[Template, ...] = (
         where=("a < c",),
         digits="234",
         questions=(
-            "{P} buys {b} tickets for {a} dollars each and pays with {c} dollars. How many dollars come back?",
-            "A {club} has {c} dollars and buys {b} mats at {a} dollars each. How many dollars are left?",
-            "Each bench costs {a} dollars. A {club} pays {c} dollars for {b} benches. "
+            "{P} buys {b} {wares} for {a} dollars each and pays with {c} dollars. How many dollars come back?",
+            "A {club} has {c} dollars and buys {b} {wares} at {a} dollars each. How many dollars are left?",
+            "Each {ware} costs {a} dollars. A {club} pays {c} dollars for {b} {wares}. "
             "How much change in dollars is due?",
         ),
-        steps=("The price is {x=a*b} dollars in all.", "Left over are {y=c-x} dollars of change."),
+        steps=("The price is {x=a*b} dollars in all.", "There remain {y=c-x} dollars of change."),
     ),
     Template(
         name="pooled-then-shared",
@@ -136,9 +136,9 @@ TEMPLATES: tuple[Template, ...] = (
         questions=(
             "{b} equal {boxes} hold {a} {parts}. How many {parts} do {c} such {boxes} hold? | {parts}",
             "A machine makes {a} {parts} in {b} hours. How many {parts} does it make in {c} hours? | {parts}",
-            "{P} types {a} words in {b} minutes. How many words does {he} type in {c} minutes? | words",
+            "A press prints {a} pages in {b} minutes. How many pages does it print in {c} minutes? | pages",
         ),
-        steps=("For a single one it is {x=a/b} {unit} each.", "In all that is {y=x*c} {unit} in all."),
+        steps=("That is {x=a/b} {unit} for one.", "In all that is {y=x*c} {unit} in all."),
     ),
     Template(
         name="discount",
@@ -156,7 +156,7 @@ TEMPLATES: tuple[Template, ...] = (
         numbers={"a": level(), "p": PERCENT},
         digits="234",
         questions=(
-            "A {club} had {a} members. The number grew by {p}%. How many members does it have now? | members",
+            "A library had {a} members. The number grew by {p}%. How many members does it have now? | members",
             "Last month {a} {guests} came; this month {p}% more. How many {guests} came this month? | {guests}",
             "A tank held {a} liters. Then {p}% more was poured in. How many liters does it hold now? | liters",
         ),
@@ -204,8 +204,7 @@ TEMPLATES: tuple[Template, ...] = (
             "| {toys}",
             "Half of the {a} {guests} in a park go home. Then {b} new {guests} come. How many are in the park now? "
             "| {guests}",
-            "A {shop} sells half of its {a} {fruits} and then gets {b} more. How many {fruits} are there now? "
-            "| {fruits}",
+            "A farm sells half of its {a} {fruits} and then gets {b} more. How many {fruits} are there now? | {fruits}",
         ),
         steps=("Half of them is {x=a/2} {unit}.", "Now there are {y=x+b} {unit} in all."),
     ),
@@ -222,7 +221,7 @@ TEMPLATES: tuple[Template, ...] = (
             "A school collects {c} cans. One class brings {a}, another {b}. How many cans must the others bring? "
             "| cans",
         ),
-        steps=("So far that is {x=a+b} {unit} so far.", "There remain {y=c-x} {unit} to go."),
+        steps=("That is {x=a+b} {unit} so far.", "There remain {y=c-x} {unit} to go."),
     ),
     Template(
         name="shared-then-used",
@@ -234,8 +233,7 @@ TEMPLATES: tuple[Template, ...] = (
             "{a} {fruits} are divided equally among {b} {boxes}. {c} are taken from the first {box}. "
             "How many {fruits} stay in it? | {fruits}",
             "{P} splits {a} dollars equally over {b} weeks. "
-            "In the first week {he} spends {c} dollars of that week's part. "
-            "How many dollars of it are left? | dollars",
+            "In the first week {he} spends {c} dollars of that week's part. How many dollars of it are left? | dollars",
         ),
         steps=("Each equal part is {x=a/b} {unit} at first.", "After that there are {y=x-c} {unit} left."),
     ),
@@ -245,7 +243,7 @@ TEMPLATES: tuple[Template, ...] = (
         digits="12",
         questions=(
             "A floor is {a} m by {b} m. A square meter of carpet costs {c} dollars. "
-            "What does carpet for the floor cost?",
+            "How many dollars does the carpet cost?",
             "Paint for a square meter costs {c} dollars. How many dollars does paint for a wall of {a} m by {b} m "
             "cost?",
             "{P} rents a plot of {a} m by {b} m at {c} dollars per square meter. How many dollars does {he} pay?",
@@ -269,84 +267,9 @@ TEMPLATES: tuple[Template, ...] = (
         digits="34",
         questions=(
             "{P} orders {b} books at ${a} each. Shipping costs ${c}. How many dollars does {he} pay?",
-            "A taxi charges ${c} plus ${a} for each km. How many dollars does a ride of {b} km cost?",
+            "A boat rental charges ${c} plus ${a} for each hour. How many dollars do {b} hours cost?",
             "A ticket costs ${a}, a map ${c}. How many dollars do {b} tickets and a map cost?",
         ),
-        steps=("Without the extra it is {x=a*b} dollars before the extra.", "In all it is {y=x+c} dollars."),
-    ),
-    # never trained on
-    Template(
-        name="extra-guests-leave",
-        numbers={"a": level(), "b": level(), "c": level()},
-        heldout=True,
-        questions=(
-            "A ship carries {a} people. In a port {b} get off and {c} get on. How many are aboard now? | people",
-            "A pond had {a} fish. {b} were caught and {c} young fish were added. How many fish are in it now? | fish",
-            "{P} has {a} dollars, spends {b} and then earns {c}. How many dollars does {he} have now? | dollars",
-        ),
-        steps=("After the loss there are {x=a-b} {unit} left.", "In the end there are {y=x+c} {unit} in all."),
-    ),
-    Template(
-        name="profit",
-        numbers={"a": level(), "b": level(), "c": small(2, 40)},
-        heldout=True,
-        questions=(
-            "A {shop} buys a {ware} for {b} dollars and sells it for {a}. "
-            "What is its profit in dollars on {c} {wares}? | dollars",
-            "Every day a well gains {a} liters and loses {b}. How many liters does it gain in {c} days? | liters",
-            "{P} earns {a} dollars a week and spends {b}. How many dollars does {he} save in {c} weeks? | dollars",
-        ),
-        steps=("Each time the gain is {x=a-b} {unit} each time.", "In all that is {y=x*c} {unit} in all."),
-    ),
-    Template(
-        name="two-machines",
-        numbers={"a": level(), "b": level(), "c": small(2, 24)},
-        heldout=True,
-        questions=(
-            "Two machines make {a} and {b} {parts} an hour. How many {parts} do both make in {c} hours? | {parts}",
-            "A menu has a soup for {a} dollars and a pie for {b}. How many dollars do {c} such menus cost? | dollars",
-            "Every day {P} writes {a} lines and {Q} writes {b}. How many lines do they write in {c} days? | lines",
-        ),
-        steps=("Both together make {x=a+b} {unit} each time.", "In all that is {y=x*c} {unit} in all."),
-    ),
-    Template(
-        name="crates-for-the-rest",
-        numbers={"b": small(2, 25), "a": level("b"), "c": level()},
-        heldout=True,
-        questions=(
-            "{a} eggs are packed {b} to a carton. The store already had {c} cartons. "
-            "How many cartons are there now? | cartons",
-            "{a} children form teams of {b}. They join {c} teams that are already there. How many teams is that? "
-            "| teams",
-            "{P} trades {a} small coins for tokens, {b} coins a token. {He} had {c} tokens. "
-            "How many tokens does {he} have now? | tokens",
-        ),
-        steps=("The new ones are {x=a/b} {unit} more.", "Now there are {y=x+c} {unit} in all."),
-    ),
-    Template(
-        name="percent-absent",
-        numbers={"a": level(), "p": PERCENT, "c": small(2, 90)},
-        digits="234",
-        heldout=True,
-        questions=(
-            "Of {a} {guests} at a show, {p}% stand. Then {c} of those who stand sit down. How many still stand? "
-            "| {guests}",
-            "{P} saves {p}% of {a} dollars and then spends {c} dollars of the savings. "
-            "How many dollars of them are left? | dollars",
-            "{p}% of {a} trees in a park are oaks. {c} oaks are cut down. How many oaks are left? | oaks",
-        ),
-        steps=("That share is {x=a*p/100} {unit} at first.", "After that there are {y=x-c} {unit} left."),
-    ),
-    Template(
-        name="three-parcels",
-        numbers={"a": level(), "b": level(), "c": level(), "d": level()},
-        heldout=True,
-        questions=(
-            "Parcels weigh {a}, {b} and {c} g. The box around them weighs {d} g more. "
-            "How many g is it all together? | g",
-            "{P} swims {a}, {b} and {c} m and then {d} m more. How many meters does {he} swim in all? | m",
-            "A path has parts of {a} m, {b} m and {c} m. It is made {d} m longer. How many meters long is it now? | m",
-        ),
-        steps=("The three make {x=a+b+c} {unit} before the last.", "With the last it is {y=x+d} {unit} in all."),
+        steps=("That is {x=a*b} dollars before the extra.", "In all it is {y=x+c} dollars."),
     ),
 )
