@@ -5,7 +5,7 @@ problems reaches a page in two ways only: through `render` (jinja2, autoescaped)
 (JSON, shown by `show.js` as text nodes). What this package does not do: it knows no records and writes no files.
 """
 
-from mario.page.vendored import LIBRARIES, Library, files
 from mario.page.document import document, json_block, render
+from mario.page.vendored import LIBRARIES, Library, files
 
 __all__ = ["LIBRARIES", "Library", "document", "files", "json_block", "render"]

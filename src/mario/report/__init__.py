@@ -1,0 +1,10 @@
+"""Stored results as something to look at: one self-contained page, a table for the terminal, a table for Markdown.
+
+Pure functions of what an evaluation left behind; deleting this package changes no number.
+"""
+
+from mario.report.page import build_report
+from mario.report.runs import ReportRun
+from mario.report.tables import summary_markdown, summary_table
+
+__all__ = ["ReportRun", "build_report", "summary_markdown", "summary_table"]

@@ -1,0 +1,181 @@
+"""The figures of a report, as plain JSON for plotly.js: data and layout, colours by name (`var(--c0)`).
+
+What this module does not do: drawing, which is the browser's; every figure has a table with the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from mario.evaluate.metrics import accuracy
+from mario.report.runs import SPLITS, Axis, ReportRun, styles
+from mario.report.tables import Shares
+
+Figure = dict[str, Any]
+
+_DODGE = 0.055  # apart along the axis, so that intervals at one level do not cover each other
+_BINS = 24
+
+
+def difficulty_figures(runs: Sequence[ReportRun], axis: Axis) -> list[tuple[str, Figure]]:
+    """Accuracy against difficulty, one figure a split, all on one scale: (caption, figure)."""
+    splits = list(dict.fromkeys(split for run in runs for split in run.splits))
+    ordered = sorted(splits, key=lambda s: (list(SPLITS).index(s) if s in SPLITS else len(SPLITS), s))
+    return [(_caption(split), _difficulty(runs, axis, split)) for split in ordered]
+
+
+def _caption(split: str) -> str:
+    return f"{SPLITS[split]} ({split})" if split in SPLITS else f"Split {split}"
+
+
+def _difficulty(runs: Sequence[ReportRun], axis: Axis, split: str) -> Figure:
+    traces = []
+    for i, (run, style) in enumerate(zip(runs, styles(runs), strict=True)):
+        points = []
+        for place, value in enumerate(axis.values):
+            rate = accuracy(row for row in run.of_split(split) if axis.of(row.problem) == value)
+            if rate.n and not math.isnan(rate.low):
+                points.append((place + (i - (len(runs) - 1) / 2) * _DODGE, value, rate))
+        if points:
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers",
+                    "name": _plain(run.name),
+                    "x": [x for x, _, _ in points],
+                    "y": [100 * rate.value for _, _, rate in points],
+                    "error_y": {
+                        "type": "data",
+                        "symmetric": False,
+                        "array": [100 * (rate.high - rate.value) for _, _, rate in points],
+                        "arrayminus": [100 * (rate.value - rate.low) for _, _, rate in points],
+                        "color": style.colour,
+                        "thickness": 1.4,
+                        "width": 4,
+                    },
+                    "line": {"color": style.colour, "dash": style.dash, "width": 2.2},
+                    "marker": {"color": style.colour, "symbol": style.symbol, "size": 9, "line": {"width": 1.8}},
+                    "text": [
+                        f"{axis.title.lower()} {_plain(value)}<br>{100 * rate.value:.1f} % "
+                        f"({100 * rate.low:.1f}–{100 * rate.high:.1f}), n {rate.n}"
+                        for _, value, rate in points
+                    ],
+                    "hovertemplate": "%{text}<extra>" + _plain(run.name) + "</extra>",
+                }
+            )
+    places = list(range(len(axis.values)))
+    values = [_plain(value) for value in axis.values]
+    x_axis = _axis(axis.title, tickvals=places, ticktext=values, range=[-0.4, len(places) - 0.6])
+    return {
+        "data": traces,
+        "layout": _layout(320, x_axis, _axis("Accuracy", range=[-4, 104], ticksuffix=" %", dtick=25)),
+    }
+
+
+def shares_figure(shares: Shares, runs: Sequence[ReportRun]) -> Figure:
+    """One bar a run, stacked to 100 %."""
+    traces = []
+    for k, kind in enumerate(shares.kinds):
+        totals = [sum(count.values()) for count in shares.counts]
+        share = [100 * c.get(kind, 0) / t if t else 0 for c, t in zip(shares.counts, totals, strict=True)]
+        traces.append(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": kind.replace("_", " "),
+                "y": [_plain(run.name) for run in runs],
+                "x": share,
+                "text": [f"{value:.0f} %" if value >= 8 else "" for value in share],
+                "textposition": "inside",
+                "insidetextanchor": "middle",
+                "textangle": 0,
+                "textfont": {"color": "var(--paper)"},
+                "marker": {"color": f"var(--c{k % 8})", "line": {"color": "var(--paper)", "width": 1.5}},
+                "hovertemplate": "%{x:.1f} %<extra>" + kind.replace("_", " ") + "</extra>",
+            }
+        )
+    layout = _layout(
+        110 + 34 * len(runs),
+        _axis(range=[0, 100], ticksuffix=" %", dtick=25),
+        _axis(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6),
+    )
+    layout |= {"barmode": "stack", "bargap": 0.3, "showlegend": True}
+    layout["legend"] = {
+        "orientation": "h",
+        "traceorder": "normal",
+        "x": 0,
+        "y": -0.16,
+        "yref": "paper",
+        "yanchor": "top",
+    }
+    return {"data": traces, "layout": layout}
+
+
+def tokens_figure(runs: Sequence[ReportRun]) -> Figure:
+    """Histogram of completion tokens, one outline a run, in shares of its attempts."""
+    every = [row.trajectory.completion_tokens for run in runs for row in run.judged]
+    width = _bin_width(max(every, default=0))
+    edges = [width * k for k in range(max(every, default=0) // width + 2)]
+    traces = []
+    for run, style in zip(runs, styles(runs), strict=True):
+        counts = [0] * (len(edges) - 1)
+        for row in run.judged:
+            counts[row.trajectory.completion_tokens // width] += 1
+        share = [100 * count / max(1, len(run.judged)) for count in counts]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": _plain(run.name),
+                "x": edges,
+                "y": [*share, 0],
+                "line": {"shape": "hv", "color": style.colour, "dash": style.dash, "width": 2},
+                "hovertemplate": "from %{x} tokens: %{y:.1f} %<extra>" + _plain(run.name) + "</extra>",
+            }
+        )
+    y_axis = _axis(title="Share of attempts", ticksuffix=" %", rangemode="tozero")
+    return {"data": traces, "layout": _layout(320, _axis(title=f"Completion tokens (bins of {width})"), y_axis)}
+
+
+def _bin_width(most: int) -> int:
+    """The smallest 1, 2 or 5 times a power of ten that needs at most `_BINS` bins."""
+    power = 1
+    while True:
+        for width in (power, 2 * power, 5 * power):
+            if most < width * _BINS:
+                return width
+        power *= 10
+
+
+def _plain(text: str) -> str:
+    """Plotly reads a little markup and %{…} in its labels; a name is to be read as it is."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("%{", "% {")
+
+
+def _axis(title: str = "", **settings: Any) -> dict[str, Any]:
+    return {
+        "title": {"text": title, "standoff": 10},
+        "gridcolor": "var(--rule)",
+        "linecolor": "var(--soft)",
+        "zeroline": False,
+        "fixedrange": True,
+        "automargin": True,
+        **settings,
+    }
+
+
+def _layout(height: int, x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "height": height,
+        "xaxis": x,
+        "yaxis": y,
+        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": "var(--ink)", "size": 13, "family": "system-ui, DejaVu Sans, Liberation Sans, sans-serif"},
+        "hoverlabel": {"bgcolor": "var(--panel)", "bordercolor": "var(--rule)", "font": {"color": "var(--ink)"}},
+        "showlegend": False,
+        "dragmode": False,
+    }

@@ -1,0 +1,212 @@
+"""`report.html`: what was run, how good it was and how sure that is, and every attempt behind each number.
+
+One idea: the page is a pure function of stored results. It has no clock, reads no files and asks no model, so the
+same runs give the same bytes. What this module does not do: statistics (`evaluate.metrics`), drawing (the browser).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import Any
+
+from mario.evaluate.metrics import accuracy
+from mario.page import document, render
+from mario.provenance import to_json
+from mario.report.attempts import attempts
+from mario.report.figures import difficulty_figures, shares_figure, tokens_figure
+from mario.report.paired import Pair, flips, pairs
+from mario.report.runs import ReportRun, axis_of, styles
+from mario.report.tables import (
+    difficulty_table,
+    paired_table,
+    percent,
+    points,
+    shares,
+    summary_table,
+    tokens_table,
+)
+
+Piece = tuple[str, bool]  # text of the headline, and whether it is the number to read first
+
+
+def build_report(title: str, runs: Sequence[ReportRun], *, max_attempts: int = 20_000) -> str:
+    """One self-contained HTML page of these runs, in the order given; the last run's model makes the headline.
+
+    `max_attempts` bounds what can be browsed (about 2 kB each), not what is counted; the page says what it left out.
+
+    Raises:
+        ValueError: two runs have one name.
+    """
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"two runs are named {twice!r}; give each run of a report a name of its own")
+    if not runs:
+        empty = {"title": title, "meta": [], "headline": [("There are no runs to report.", False)], "runs": []}
+        return document(title, render("mario.report", "report.html.j2", **empty), styles=[_own("report.css")])
+
+    axis = axis_of(runs)
+    paired = pairs(runs)
+    by_difficulty = difficulty_figures(runs, axis) if axis else []
+    by_share = [(f"shares-{k}", kinds) for k, kinds in enumerate(shares(runs)) if kinds.kinds]
+    figures = {f"difficulty-{k}": figure for k, (_, figure) in enumerate(by_difficulty)}
+    figures |= {name: shares_figure(kinds, runs) for name, kinds in by_share} | {"tokens": tokens_figure(runs)}
+    body = render(
+        "mario.report",
+        "report.html.j2",
+        title=title,
+        meta=_meta(runs),
+        headline=headline(runs, paired),
+        runs=runs,
+        axis=axis,
+        run_styles=styles(runs),
+        twins=len({(run.model_label, run.mode) for run in runs}) < len(runs),
+        sampled=any(row.trajectory.sample_index for run in runs for row in run.judged),
+        difficulty_figures=[(f"difficulty-{k}", caption) for k, (caption, _) in enumerate(by_difficulty)],
+        difficulty_table=difficulty_table(runs, axis) if axis else None,
+        summary=summary_table(runs),
+        paired=paired_table(paired, runs),
+        flip_heads=[(k, _flip_head(pair, runs)) for k, pair in enumerate(paired)],
+        share_figures=[(name, kinds.title, kinds.table(runs)) for name, kinds in by_share],
+        tokens=tokens_table(runs),
+        facts=_facts(runs),
+        recipes=[(run, _recipe(run)) for run in runs if run.manifest],
+    )
+    data = attempts(runs, axis, max_attempts) | {"figures": figures, "pairs": [_flips(pair, runs) for pair in paired]}
+    return document(
+        title,
+        body,
+        libraries=("katex", "highlight", "plotly"),
+        styles=[_own("report.css")],
+        scripts=[_own("report.js")],
+        data={"report-data": data},
+    )
+
+
+def headline(runs: Sequence[ReportRun], paired: Sequence[Pair]) -> list[Piece]:
+    """What the report says in one breath: the main model with against without interpreter, else its accuracy."""
+    main = runs[-1]
+    of_main = [
+        pair
+        for pair in paired
+        if {runs[pair.first].mode, runs[pair.second].mode} == {"code", "text"}
+        and runs[pair.first].model_label == main.model_label
+    ]
+    if not of_main:
+        rate = accuracy(main.judged)
+        said = f" of {rate.n:,} problems, {main.mode_label}; in brackets the 95 % interval."
+        return [(f"{main.model_label} solves ", False), (percent(rate), True), (said, False)]
+    whole, *parts = of_main
+    first, second = runs[whole.first], runs[whole.second]
+    pieces: list[Piece] = [
+        (f"{main.model_label} solves ", False),
+        (percent(accuracy(first.judged)), True),
+        (" of its problems with the interpreter and ", False),
+        (percent(accuracy(second.judged)), True),
+        (f" without. On the {whole.comparison.n:,} problems both attempted that is ", False),
+        (points(whole.comparison.difference) + " points", True),
+    ]
+    held_out = next((pair for pair in parts if pair.split == "test-heldout"), None)
+    if held_out:
+        pair_points = points(held_out.comparison.difference)
+        pieces += [
+            (f"; on the {held_out.comparison.n:,} from templates never trained on, ", False),
+            (pair_points, True),
+        ]
+    return [*pieces, (". In brackets: 95 % intervals.", False)]
+
+
+def _flip_head(pair: Pair, runs: Sequence[ReportRun]) -> str:
+    c = pair.comparison
+    where = f" ({pair.split})" if pair.split else ""
+    return f"{c.only_first + c.only_second} problems split {runs[pair.first].name} and {runs[pair.second].name}{where}"
+
+
+def _flips(pair: Pair, runs: Sequence[ReportRun]) -> dict[str, Any]:
+    only_first, only_second = flips(pair, runs)
+    return {"first": pair.first, "second": pair.second, "only_first": only_first, "only_second": only_second}
+
+
+def _meta(runs: Sequence[ReportRun]) -> list[str]:
+    """The line under the title: what all runs have in common, or of the first with the number of others."""
+    facts = dict(_facts(runs))
+    shown = [facts[name] for name in ("Code", "Date", "Hardware") if name in facts]
+    return [
+        f"{len(runs)} runs" if len(runs) > 1 else "1 run",
+        *(v[0] if len(v) == 1 else "several: see below" for v in shown),
+    ]
+
+
+def _facts(runs: Sequence[ReportRun]) -> list[tuple[str, list[str]]]:
+    """Name and value of everything that shaped the runs; one line where all agree, else a line for each."""
+    facts: tuple[tuple[str, Callable[[ReportRun], str]], ...] = (
+        ("Model", lambda run: run.model_label),
+        ("Mode", lambda run: run.mode_label),
+        ("Decoding", _decoding),
+        ("Seeds", lambda run: _pairs(run.manifest.seeds) if run.manifest else ""),
+        ("Code", _code),
+        ("Date", lambda run: run.manifest.started[:10] if run.manifest else ""),
+        ("Wall time", lambda run: f"{run.manifest.seconds:,.0f} s" if run.manifest and run.manifest.seconds else ""),
+        ("Hardware", _hardware),
+        ("Counts", lambda run: _pairs(run.manifest.counts) if run.manifest else ""),
+        ("Command", lambda run: run.command or ""),
+    )
+    found = []
+    for name, of in facts:
+        values = [of(run) for run in runs]
+        if len(set(values)) == 1:
+            lines = values[:1]
+        else:
+            lines = [f"{run.name}: {value or 'not known'}" for run, value in zip(runs, values, strict=True)]
+        if any(values):
+            found.append((name, lines))
+    return found
+
+
+def _decoding(run: ReportRun) -> str:
+    """As the attempts themselves record it."""
+    samplings = {row.trajectory.sampling for row in run.judged}
+    formats = sorted({row.trajectory.format for row in run.judged})
+    samples = 1 + max((row.trajectory.sample_index for row in run.judged), default=0)
+    kinds = sorted(
+        f"greedy, at most {s.max_new_tokens} new tokens a completion"
+        if s.temperature == 0
+        else f"temperature {s.temperature:g}, top-p {s.top_p:g}, at most {s.max_new_tokens} new tokens a completion"
+        for s in {(s.temperature, s.top_p, s.max_new_tokens): s for s in samplings}.values()
+    )
+    return "; ".join([*kinds, f"{samples} a problem, {', '.join(formats)} format"]) if kinds else ""
+
+
+def _code(run: ReportRun) -> str:
+    if run.manifest is None:
+        return ""
+    code = run.manifest.code
+    commit = f", commit {str(code['commit'])[:12]}" if code.get("commit") else ""
+    return f"mario {code.get('version', 'unknown')}{commit}{' with changes not committed' if code.get('dirty') else ''}"
+
+
+def _hardware(run: ReportRun) -> str:
+    if run.manifest is None:
+        return ""
+    parts = dict(run.manifest.hardware)
+    memory = parts.pop("memory_mib", None)
+    cores = parts.pop("cores", None)
+    named = [str(parts.pop(name)) for name in ("processor", "gpu", "machine", "system") if parts.get(name)]
+    sizes = [f"{cores} cores"] * (cores is not None) + ([f"{memory / 1024:.0f} GiB"] if memory else [])
+    return ", ".join([*named, *sizes, *(f"{name} {value}" for name, value in parts.items())])
+
+
+def _pairs(values: Any) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _recipe(run: ReportRun) -> str:
+    manifest = to_json(run.manifest)
+    kept = {name: manifest[name] for name in ("kind", "recipe", "inputs", "packages", "hardware") if name in manifest}
+    return json.dumps(kept, indent=2, ensure_ascii=False)
+
+
+def _own(name: str) -> str:
+    return (files("mario.report") / name).read_text("utf-8")
