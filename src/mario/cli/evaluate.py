@@ -20,13 +20,13 @@ def run(argv: list[str]) -> int:
         "is run again; what is stored is not computed again.",
         epilog="example: mario evaluate runs/test-problems --engine.model runs/model --out runs/evaluated",
     )
-    parser.add_argument("problems", nargs="?", type=Path, help="JSON lines of problems, or their directory")
+    parser.add_argument("problems", nargs="*", type=Path, help="JSON lines of problems, or their directories")
     parser.add_argument("--out", type=Path, metavar="DIRECTORY")
     parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout")
     parser.add_argument("--fail-under", type=float, metavar="SHARE", help="exit 4 when accuracy is below this (0 to 1)")
     add_settings(parser, EvaluateConfig, skip=("problems",))
     args = parser.parse(argv)
-    problems = problems_file(args.problems) if args.problems else None
+    problems = [problems_file(path) for path in args.problems]
     config = resolve(EvaluateConfig, args, problems=problems)
     summary = evaluate_with_progress(config, needs_out(args.out, "evaluate"))
     print(json.dumps(to_json(summary), indent=2) if args.json else table(summary))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from mario.cli.progress import say
 from mario.errors import UsageError
 from mario.evaluate import read_results
 from mario.report import ReportRun, build_report, summary_table
+from mario.report.tables import Table
 from mario.store.jsonl import storing
 
 
@@ -46,14 +46,30 @@ def make_report(config: ReportConfig, out: Path) -> str:
     """Write the page; returns its main table as text."""
     if not config.runs:
         raise UsageError("no runs given; name the output directories of mario evaluate")
-    runs = read_runs(config.runs)
+    runs = [_read(root) for root in config.runs]
     page = build_report(config.title, runs)
     with storing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(page, encoding="utf-8", errors="backslashreplace")
-    return summary_table(runs)
+    return _columns(summary_table(runs))
 
 
-def read_runs(roots: Sequence[Path]) -> list[ReportRun]:
-    found = [read_results(root) for root in roots]
-    return [ReportRun.from_results(results) for results in found]
+def _read(root: Path) -> ReportRun:
+    results = read_results(root)
+    solve = results.manifest.recipe.get("solve", {})
+    return ReportRun(
+        name=root.name,
+        model_label=results.label,
+        mode="text" if solve.get("format") == "text" else "code",
+        judged=results.judged,
+        failures=results.failures,
+        manifest=results.manifest,
+    )
+
+
+def _columns(table: Table) -> str:
+    rows = [table.header, *table.texts()]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(table.header))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mario.cli.arguments import Parser
+from mario.cli.places import PROBLEMS
 from mario.cli.progress import duration, say
 from mario.errors import UsageError
 from mario.recipe import build, read_toml, unknown_key
@@ -113,9 +114,8 @@ def _stage(name: str, table: Any, experiment: Experiment, recipe: Path) -> Stage
     verb = str(table["verb"])
     settings = {key: _linked(value, experiment, where) for key, value in table.items() if key != "verb"}
     out = experiment.out / (f"{name}.html" if verb == "report" else name)
-    if isinstance(settings.get("problems"), str):
-        problems = Path(settings["problems"])
-        settings["problems"] = str(problems if problems.suffix else problems / "problems.jsonl")
+    if "problems" in settings:
+        settings["problems"] = _files(settings["problems"])
     return Stage(name, verb, build(_config_class(verb, where), settings, where), out)
 
 
@@ -142,6 +142,14 @@ def _config_class(verb: str, where: str) -> type:
 
             return ReportConfig
     raise UsageError(f"{where}: {unknown_key(verb, STAGE_VERBS).replace('key', 'verb')}")
+
+
+def _files(problems: Any) -> Any:
+    """A stage's problems are a directory; what reads them wants the file in it."""
+    if isinstance(problems, list):
+        return [_files(item) for item in problems]
+    path = Path(str(problems))
+    return str(path if path.suffix else path / PROBLEMS)
 
 
 def _linked(value: Any, experiment: Experiment, where: str) -> Any:

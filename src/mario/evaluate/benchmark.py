@@ -17,10 +17,10 @@ from pathlib import Path
 
 from mario.data.readers import read_problems, write_problems
 from mario.engine import EngineConfig, build_engine
-from mario.errors import UsageError
+from mario.errors import DataError, UsageError
 from mario.evaluate.metrics import Estimate, Judged, accuracy, majority_at, pass_at
 from mario.grade import grade, group
-from mario.provenance import file_hash, to_json
+from mario.provenance import content_hash, file_hash, to_json
 from mario.solve import Progress, SolveConfig
 from mario.solve.attempt import InterpreterConfig, attempt
 from mario.store import scan_shards, verify_shards, write_json
@@ -33,14 +33,14 @@ from mario.types import Problem, Trajectory, Verdict, VerdictStatus
 class EvaluateConfig:
     """Judging a model on problems.
 
-    problems: JSON lines of problems (made by `mario data`)
-    label: what tables call this run; the model and the format by default
-    limit: only the first so many problems
+    problems: files of problems (made by `mario data`), attempted together
+    label: what tables call the model; its name by default
+    limit: only the first so many problems of each file
     shots: worked examples put before each question
     demonstrations: output directory of `mario annotate` that the worked examples come from
     """
 
-    problems: Path
+    problems: tuple[Path, ...]
     label: str | None = None
     limit: int | None = None
     shots: int = 0
@@ -81,10 +81,10 @@ def evaluate(config: EvaluateConfig, out: Path, on_progress: Listener = lambda *
     Raises:
         DataError: the problems cannot be read. EngineError, InterpreterError, StoreError: see `solve.attempt`.
     """
-    total = sum(1 for _ in _problems(config))  # a first pass: every row is sound before anything is paid for
+    total = _check(config)
     demonstrations, inputs = _demonstrations(config)
     engine = build_engine(config.engine)
-    label = config.label or f"{engine.name.split('@')[0]} {config.solve.format}"
+    label = config.label or config.engine.model
     progress = attempt(
         out,
         "evaluate",
@@ -93,7 +93,7 @@ def evaluate(config: EvaluateConfig, out: Path, on_progress: Listener = lambda *
         config.solve,
         config.interpreter,
         recipe={f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name not in _NO_RESULT},
-        inputs={"problems": file_hash(config.problems), **inputs},
+        inputs={"problems": content_hash([file_hash(path) for path in config.problems]), **inputs},
         demonstrations=demonstrations,
         total=total * config.solve.samples,
         on_progress=on_progress,
@@ -110,7 +110,20 @@ _NO_RESULT = ("problems", "label", "demonstrations")
 
 
 def _problems(config: EvaluateConfig) -> Iterator[Problem]:
-    return islice(read_problems(config.problems), config.limit)
+    for path in config.problems:
+        yield from islice(read_problems(path), config.limit)
+
+
+def _check(config: EvaluateConfig) -> int:
+    """A first pass over the problems, so that every row is sound before anything is paid for; returns how many."""
+    if not config.problems:
+        raise UsageError("no problems given; name a file or the directory that mario data made")
+    seen: set[str] = set()
+    for problem in _problems(config):
+        if problem.id in seen:
+            raise DataError(f"problem id {problem.id!r} occurs twice in {', '.join(map(str, config.problems))}")
+        seen.add(problem.id)
+    return len(seen)
 
 
 def _demonstrations(config: EvaluateConfig) -> tuple[tuple[Demonstration, ...], dict[str, str]]:
