@@ -28,9 +28,12 @@ _SKIPPED = _set_of(
     """a an the this that these those his her its their our your my he she it they we you i there's that's so then thus
     therefore hence now also first next finally since because if and or but is are was were be been being has have had
     will would can could should must need needs do does did get gets which who when while as than not only just still
-    there here let find means mean equals equal gives x"""
+    there here let find means mean equals equal gives add multiply divide subtract convert out how much many up x"""
 )
-_VAGUE = _set_of("number amount far each another about only")  # not as the first word
+_VAGUE = _set_of("number amount far each every another about only")  # says nothing about what is counted
+_ADVERBIAL = _set_of(
+    "a an each every after before during over off left less"
+)  # "$20 a week", "30 left": no name of a thing
 _BREAKS = _set_of(
     """because since so and but which that who when while if then as than or is are was were will after before where
     meaning"""
@@ -68,13 +71,13 @@ def _after(text: str) -> list[str]:
     """`24 clips in May.` -> clips in May: up to the next punctuation, number or joining word."""
     clause = re.split(r"[^\w\s'’/$%-]|\d|\s[-–—]\s", text.lstrip(" $%"), maxsplit=1)[0].replace("/", " per ")
     words = _until_break(_words(clause))
-    return [] if words and words[0].lower() in _LINKS else _trim(words)
+    return [] if words and words[0].lower() in _LINKS | _ADVERBIAL else _trim(words)
 
 
 def _before(text: str) -> list[str]:
-    """`So the cost of the books is` -> cost of books: the first words of the last clause."""
+    """`Add them to find the cost of the books:` -> cost of books: the first words of the last clause."""
     clauses = [clause for clause in re.split(r"[^\w\s'’/-]|\d", text) if _content(_words(clause))]
-    return _trim(_words(clauses[-1])) if clauses else []
+    return _trim(_words(re.split(r"\bfind\b", clauses[-1])[-1])) if clauses else []
 
 
 def _introduced(letter: str, solution: str) -> list[str]:
@@ -104,7 +107,8 @@ def _trim(words: list[str]) -> list[str]:
     """The first `MAX_WORDS` words of content, with the links between them."""
     chosen: list[str] = []
     for word in words:
-        if word.lower() in _SKIPPED or len(word) == 1 or (not chosen and word.lower() in _LINKS | _VAGUE):
+        is_link = word.lower() in _LINKS
+        if word.lower() in _SKIPPED | _VAGUE or len(word) == 1 or (is_link and (not chosen or chosen[-1] in _LINKS)):
             continue
         if len(_content(chosen)) == MAX_WORDS:
             break

@@ -36,8 +36,8 @@ from mario.data.calculator.question import question_values
 from mario.data.calculator.read import Step, read_steps, strip_annotations
 from mario.types import Problem
 
-# Whatever results equal them, these come as often from the way of computing: twice, half, percent, per thousand.
-ALWAYS_LITERAL = frozenset(map(Fraction, (0, 1, 2, 100, 1000))) | {Fraction(1, 2), Fraction(1, 4), Fraction(1, 100)}
+# Whatever results equal them, these come as often from the way of computing: one more, twice, half, percent.
+CONSTANTS = frozenset(map(Fraction, (0, 1, 2, 100, 1000))) | {Fraction(1, 2), Fraction(1, 4), Fraction(1, 100)}
 # Numbers that everybody knows (days, months, hours, minutes, ounces, inches, cents) or counts without being told.
 COMMON = frozenset(map(Fraction, (3, 4, 5, 7, 8, 12, 16, 24, 25, 30, 36, 52, 60, 90, 365)))
 
@@ -146,9 +146,11 @@ class _Origins:
     """Which numbers of a solution can only be an earlier result.
 
     A literal is one when it equals exactly one earlier result, unless
-    - the question mentions it, or it is `ALWAYS_LITERAL`;
-    - it stands twice in a calculation that is not a plain sum (7 * 7: one may be days of a week);
-    - it is `COMMON`, and it is not the only such number after that result (with none before) and no term of a sum.
+    - the question mentions it;
+    - it stands twice in a calculation that is not a plain sum (7 * 7: one may be the days of a week);
+    - it is `COMMON`, and neither a term of a sum nor needed: the only such number in the solution, without which the
+      result would have been computed for nothing;
+    - it is one of `CONSTANTS`, and not both needed and the result of the step just before.
     Of several equal results (40 + 40 after two of 40) each is one term, for in a sum it does not matter which.
     """
 
@@ -159,25 +161,29 @@ class _Origins:
     def resolve(self, tree: Tree, earlier: list[_Line]) -> Tree:
         here = Counter(leaf.value for leaf in leaves(tree) if isinstance(leaf, Number))
         results = {value: [line.variable for line in earlier if line.step.value == value] for value in here}
-        is_sum = _is_sum(tree)
+        is_sum, used = _is_sum(tree), Counter[Fraction]()
 
         def origin(leaf: Number | Variable, is_term: bool) -> Tree:
             if isinstance(leaf, Variable):  # a letter that an equation solved
                 return next(line.variable for line in earlier if line.step.unknown == leaf.name)
             value, found = leaf.value, results[leaf.value]
-            if not found or value in self._known or value in ALWAYS_LITERAL:
+            if not found or value in self._known:
                 return leaf
             if leaf.percent:
                 plain = len(found) == 1 and evaluate(leaf) not in self._known
                 return Operation("/", found[0], Number(Fraction(100))) if plain else leaf
-            if len(found) > 1 or here[value] > 1:
-                each_once = len([line for line in earlier if line.step.value == value]) in (1, here[value])
-                if not (is_sum and each_once):
-                    return leaf
-                return found.pop(0) if len(found) > 1 else found[0]
-            if value in COMMON and not is_term and self._literals[value] > 1:
+            if len(found) == 1 and here[value] == 1:
+                is_needed = self._literals[value] == 1
+                if value in CONSTANTS:
+                    is_certain = is_needed and earlier[-1].step.value == value
+                else:
+                    is_certain = is_needed or is_term or value not in COMMON
+            else:
+                is_certain = is_sum and len(found) in (1, here[value]) and value not in CONSTANTS
+            if not is_certain:
                 return leaf
-            return found[0]
+            used[value] += 1
+            return found[(used[value] - 1) % len(found)]
 
         return _replace_leaves(tree, origin, is_term=False)
 
@@ -281,8 +287,6 @@ def _unexplained(lines: list[_Line], known: frozenset[Fraction]) -> tuple[str, .
     for at, line in enumerate(lines):
         results = {earlier.step.value for earlier in lines[:at]}
         for leaf in leaves(line.tree):
-            if isinstance(leaf, Number) and not {leaf.value, evaluate(leaf)} & (
-                known | ALWAYS_LITERAL | COMMON | results
-            ):
+            if isinstance(leaf, Number) and not {leaf.value, evaluate(leaf)} & (known | CONSTANTS | COMMON | results):
                 found.append(to_python(leaf))
     return tuple(found)
