@@ -15,7 +15,7 @@ from mario.report.tables import Shares
 
 Figure = dict[str, Any]
 
-_DODGE = 0.055  # apart along the axis, so that intervals at one level do not cover each other
+_DODGE = 0.08  # apart along the axis, so that intervals at one level do not cover each other
 _BINS = 24
 
 
@@ -56,7 +56,12 @@ def _difficulty(runs: Sequence[ReportRun], axis: Axis, split: str) -> Figure:
                         "width": 4,
                     },
                     "line": {"color": style.colour, "dash": style.dash, "width": 2.2},
-                    "marker": {"color": style.colour, "symbol": style.symbol, "size": 9, "line": {"width": 1.8}},
+                    "marker": {
+                        "color": style.colour,
+                        "symbol": style.symbol,
+                        "size": 9,
+                        "line": {"color": style.colour, "width": 1.8},
+                    },
                     "text": [
                         f"{axis.title.lower()} {_plain(value)}<br>{100 * rate.value:.1f} % "
                         f"({100 * rate.low:.1f}–{100 * rate.high:.1f}), n {rate.n}"
@@ -76,16 +81,16 @@ def _difficulty(runs: Sequence[ReportRun], axis: Axis, split: str) -> Figure:
 
 def shares_figure(shares: Shares, runs: Sequence[ReportRun]) -> Figure:
     """One bar a run, stacked to 100 %."""
+    drawn = [(run, count, sum(count.values())) for run, count in zip(runs, shares.counts, strict=True) if count]
     traces = []
     for k, kind in enumerate(shares.kinds):
-        totals = [sum(count.values()) for count in shares.counts]
-        share = [100 * c.get(kind, 0) / t if t else 0 for c, t in zip(shares.counts, totals, strict=True)]
+        share = [100 * count.get(kind, 0) / total for _, count, total in drawn]
         traces.append(
             {
                 "type": "bar",
                 "orientation": "h",
                 "name": kind.replace("_", " "),
-                "y": [_plain(run.name) for run in runs],
+                "y": [_plain(run.name) for run, _, _ in drawn],
                 "x": share,
                 "text": [f"{value:.0f} %" if value >= 8 else "" for value in share],
                 "textposition": "inside",
@@ -97,8 +102,8 @@ def shares_figure(shares: Shares, runs: Sequence[ReportRun]) -> Figure:
             }
         )
     layout = _layout(
-        110 + 34 * len(runs),
-        _axis(range=[0, 100], ticksuffix=" %", dtick=25),
+        110 + 34 * len(drawn),
+        _axis(range=[0, 100.5], ticksuffix=" %", dtick=25),
         _axis(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6),
     )
     layout |= {"barmode": "stack", "bargap": 0.3, "showlegend": True}

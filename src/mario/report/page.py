@@ -49,6 +49,7 @@ def build_report(title: str, runs: Sequence[ReportRun], *, max_attempts: int = 2
 
     axis = axis_of(runs)
     paired = pairs(runs)
+    whole = [pair for pair in paired if pair.split is None]
     by_difficulty = difficulty_figures(runs, axis) if axis else []
     by_share = [(f"shares-{k}", kinds) for k, kinds in enumerate(shares(runs)) if kinds.kinds]
     figures = {f"difficulty-{k}": figure for k, (_, figure) in enumerate(by_difficulty)}
@@ -61,20 +62,20 @@ def build_report(title: str, runs: Sequence[ReportRun], *, max_attempts: int = 2
         headline=headline(runs, paired),
         runs=runs,
         axis=axis,
-        run_styles=styles(runs),
+        legend=list(zip(runs, styles(runs), strict=True))[::-1],  # the main run first
         twins=len({(run.model_label, run.mode) for run in runs}) < len(runs),
         sampled=any(row.trajectory.sample_index for run in runs for row in run.judged),
         difficulty_figures=[(f"difficulty-{k}", caption) for k, (caption, _) in enumerate(by_difficulty)],
         difficulty_table=difficulty_table(runs, axis) if axis else None,
         summary=summary_table(runs),
         paired=paired_table(paired, runs),
-        flip_heads=[(k, _flip_head(pair, runs)) for k, pair in enumerate(paired)],
+        flip_heads=[(pair, _flip_head(pair, runs)) for pair in whole],
         share_figures=[(name, kinds.title, kinds.table(runs)) for name, kinds in by_share],
         tokens=tokens_table(runs),
         facts=_facts(runs),
         recipes=[(run, _recipe(run)) for run in runs if run.manifest],
     )
-    data = attempts(runs, axis, max_attempts) | {"figures": figures, "pairs": [_flips(pair, runs) for pair in paired]}
+    data = attempts(runs, axis, max_attempts) | {"figures": figures, "pairs": [_flips(pair, runs) for pair in whole]}
     return document(
         title,
         body,
@@ -119,9 +120,8 @@ def headline(runs: Sequence[ReportRun], paired: Sequence[Pair]) -> list[Piece]:
 
 
 def _flip_head(pair: Pair, runs: Sequence[ReportRun]) -> str:
-    c = pair.comparison
-    where = f" ({pair.split})" if pair.split else ""
-    return f"{c.only_first + c.only_second} problems split {runs[pair.first].name} and {runs[pair.second].name}{where}"
+    count = pair.comparison.only_first + pair.comparison.only_second
+    return f"The {count} problems that only {runs[pair.first].name} or only {runs[pair.second].name} solves"
 
 
 def _flips(pair: Pair, runs: Sequence[ReportRun]) -> dict[str, Any]:

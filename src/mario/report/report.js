@@ -105,6 +105,8 @@
     const at = document.getElementById("list");
     const oneProblem = "problem" in filters;
     at.classList.toggle("side-by-side", oneProblem && matches.length > 1);
+    const asked = oneProblem && matches.length ? [labelled("Question", show.prose(problems[matches[0].problem].question))] : [];
+    document.getElementById("asked").replaceChildren(...asked);
     at.replaceChildren(...matches.slice(0, shown).map((attempt) => el("li", {}, row(attempt, oneProblem && matches.length <= 8))));
     const total = matches.length === attempts.length ? "" : ` of ${attempts.length.toLocaleString("en")}`;
     const out = report.left_out ? `; ${report.left_out.toLocaleString("en")} more are in the stored results only` : "";
@@ -158,7 +160,7 @@
     return el(
       "div",
       { class: "body" },
-      labelled("Question", show.prose(problem.question)),
+      "problem" in filters ? null : labelled("Question", show.prose(problem.question)), // there it stands above the list
       ...attempt.steps.map(step),
       attempt.written ? labelled("What the model wrote", show.verbatim(attempt.written)) : null,
       el(
@@ -206,12 +208,13 @@
         "tr",
         {},
         el("td", {}, el("a", { href: "#" + encodeURI(id) }, problem.question ? problem.question.slice(0, 160) : id)),
+        el("td", { class: "short" }, problem.split ?? ""),
         el("td", {}, el("span", { class: `outcome ${first ? "correct" : "wrong"}` }, first ? "✓ " : "✗ "), answerOf(id, pair.first)),
         el("td", {}, el("span", { class: `outcome ${first ? "wrong" : "correct"}` }, first ? "✗ " : "✓ "), answerOf(id, pair.second)),
         el("td", {}, show.answer(problem.answer)),
       );
     };
-    const heads = ["Problem", runs[pair.first].name, runs[pair.second].name, "Reference"];
+    const heads = ["Problem", "Split", runs[pair.first].name, runs[pair.second].name, "Reference"];
     at.append(
       el(
         "table",

@@ -105,7 +105,7 @@ _COLOURS = 8
 
 def styles(runs: Sequence[ReportRun]) -> list[Style]:
     """One style a run. The model of the last run, the main one, gets the solid line."""
-    modes = list(dict.fromkeys(run.mode for run in runs))
+    modes = [*MODES, *dict.fromkeys(run.mode for run in runs if run.mode not in MODES)]
     models = list(dict.fromkeys(run.model_label for run in reversed(runs)))
     twins = len({(run.mode, run.model_label) for run in runs}) < len(runs)
     colours = list(range(len(runs))) if twins else [modes.index(run.mode) for run in runs]

@@ -86,10 +86,9 @@ def summary_table(runs: Sequence[ReportRun]) -> Table:
 
     def cells(row: SummaryRow) -> tuple[Cell, ...]:
         here = {"run": index[row.run], "split": row.split}
+        whole = row.failures is not None  # the rows of single splits, below it, need not name the model again
         return (
             Cell(row.run, number=False),
-            Cell(row.model, number=False),
-            Cell(labels[row.mode], number=False),
             Cell(row.split or "all", number=False),
             Cell(percent(row.accuracy), find(**here, outcome="correct")),
             Cell(str(row.accuracy.n), find(**here)),
@@ -97,9 +96,11 @@ def summary_table(runs: Sequence[ReportRun]) -> Table:
             Cell(str(row.unscored), find(**here, outcome="unscored") if row.unscored else None),
             Cell(_number(row.completion_tokens)),
             *(Cell(percent(row.estimates[name]) if name in row.estimates else NONE) for name in extra),
+            Cell(labels[row.mode] if whole else "", number=False),
+            Cell(row.model if whole else "", number=False),
         )
 
-    header = ("run", "model", "mode", "split", "accuracy (95 %)", "n", "failures", "unscored", "tokens", *extra)
+    header = ("run", "split", "accuracy (95 %)", "n", "failures", "unscored", "tokens", *extra, "mode", "model")
     return Table(header, tuple(cells(row) for row in summary_rows(runs)))
 
 
@@ -133,8 +134,8 @@ def difficulty_table(runs: Sequence[ReportRun], axis: Axis) -> Table:
 def paired_table(pairs: Sequence[Pair], runs: Sequence[ReportRun]) -> Table:
     """Two runs on the same problems, a row for each pair and split."""
 
-    def cells(number: int, pair: Pair) -> tuple[Cell, ...]:
-        c, flips = pair.comparison, f"#flips-{number}"
+    def cells(pair: Pair) -> tuple[Cell, ...]:
+        c, flips = pair.comparison, f"#flips-{pair.first}-{pair.second}"
         return (
             Cell(f"{runs[pair.first].name} − {runs[pair.second].name}"),
             Cell(pair.split or "all", number=False),
@@ -159,7 +160,7 @@ def paired_table(pairs: Sequence[Pair], runs: Sequence[ReportRun]) -> Table:
             "neither",
             "n",
         ),
-        tuple(cells(number, pair) for number, pair in enumerate(pairs)),
+        tuple(cells(pair) for pair in pairs),
     )
 
 
