@@ -1,0 +1,157 @@
+"""The host's half of the conversation with one kernel, without any input or output of its own.
+
+The one idea: `converse` is a generator of what to do next (send, receive by a time, order the server), so that the
+blocking and the awaitable pool run the same rules. The rules:
+
+- a fresh nonce a snippet; bytes that come unasked, an answer to another nonce, or one too long end the kernel;
+- at the wall limit an interrupt, which variables survive; after a grace the kill;
+- once dead, a kernel answers every snippet at once with why, and never runs again.
+
+What this module does not do: it decides nothing about servers being restarted
+(`pool`), and holds no socket (`kernel`, `aio`).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import struct
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+from mario.interpreter.limits import GRACE_SECONDS, Limits
+from mario.interpreter.server import ServerLost
+from mario.types import Observation, ObservationStatus
+
+_REQUEST, _ANSWER = struct.Struct(">I8sc"), struct.Struct(">I8sBQ")
+_HELLO = b"K"
+_STATUSES = (
+    ObservationStatus.OK,
+    ObservationStatus.ERROR,
+    ObservationStatus.TIMEOUT,
+    ObservationStatus.MEMORY,
+    ObservationStatus.OUTPUT_LIMIT,
+)
+MAX_CODE = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    data: bytes
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """Answered with bytes, b"" at the end of the stream, or None when the deadline passed (0: whatever is there)."""
+
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Answered with the wait status of the kernel's process."""
+
+
+Action = Send | Receive | Interrupt | End
+Conversation = Generator[Action, Any, Observation]
+
+
+@dataclass(slots=True)
+class State:
+    """What the host remembers of a kernel."""
+
+    limits: Limits
+    greeted: bool = False
+    death: Observation | None = field(default=None)
+
+
+def converse(state: State, code: str) -> Conversation:
+    """Run one snippet; drivers throw `ServerLost` in where the server fails them."""
+    started = time.monotonic()
+    if state.death is not None:
+        return state.death
+    body = code.encode("utf-8", "surrogatepass")
+    if len(body) > MAX_CODE:
+        return Observation(f"ValueError: a snippet of {len(body):,} bytes; at most {MAX_CODE:,} are run", _STATUSES[1])
+    try:
+        observation = yield from _exchange(state, body, started)
+    except ServerLost as error:
+        observation = _dead(state, ObservationStatus.LOST, f"the interpreter's server failed: {error}")
+    return Observation(observation.output, observation.status, time.monotonic() - started, observation.truncated)
+
+
+def _exchange(state: State, body: bytes, started: float) -> Generator[Action, Any, Observation]:
+    buffer = b""
+    if state.greeted:
+        unasked = yield Receive(0)
+        if unasked:
+            yield End()
+            return _dead(state, ObservationStatus.DIED, "it wrote to its own channel between two snippets")
+    limit = started + state.limits.wall_seconds
+    nonce = secrets.token_bytes(8)
+    yield Send(_REQUEST.pack(len(body), nonce, b"R") + body, limit)
+    longest = 4 * (state.limits.output_chars + 1000)
+    interrupted = False
+    while True:
+        part = yield Receive(limit)
+        if part is None:
+            if interrupted:
+                yield End()
+                return _dead(state, ObservationStatus.TIMEOUT, f"TimeoutError: killed after {_seconds(state)}")
+            yield Interrupt()
+            interrupted, limit = True, time.monotonic() + GRACE_SECONDS
+            continue
+        if part == b"":
+            return _autopsy(state, (yield End()))
+        buffer += part
+        if not state.greeted:
+            if buffer[:1] != _HELLO:
+                yield End()
+                return _dead(state, ObservationStatus.LOST, "the kernel did not start as it should")
+            state.greeted, buffer = True, buffer[1:]
+        if len(buffer) < _ANSWER.size:
+            continue
+        length, answered, status, cut = _ANSWER.unpack(buffer[: _ANSWER.size])
+        if answered != nonce or length > longest or status >= len(_STATUSES) or len(buffer) > _ANSWER.size + length:
+            yield End()
+            return _dead(state, ObservationStatus.DIED, "it broke the protocol with its host")
+        if len(buffer) == _ANSWER.size + length:
+            return Observation(buffer[_ANSWER.size :].decode("utf-8", "replace"), _STATUSES[status], 0.0, cut)
+
+
+def _autopsy(state: State, status: int) -> Observation:
+    """The channel closed: tell why from how the process ended."""
+    if not state.greeted:
+        return _dead(state, ObservationStatus.LOST, "the kernel ended before it ran anything")
+    code = os.waitstatus_to_exitcode(status)
+    if code == -signal.SIGVTALRM:
+        return _dead(
+            state, ObservationStatus.TIMEOUT, f"TimeoutError: killed after {state.limits.cpu_seconds:g} s of cpu"
+        )
+    if code == -signal.SIGKILL:
+        return _dead(state, ObservationStatus.DIED, "it closed its channel, or the system killed it")
+    if code < 0:
+        names = {s.value: s.name for s in signal.Signals}
+        return _dead(state, ObservationStatus.DIED, f"it crashed with {names.get(-code, f'signal {-code}')}")
+    return _dead(state, ObservationStatus.DIED, f"it ended its own process with exit code {code}")
+
+
+def _seconds(state: State) -> str:
+    return f"{state.limits.wall_seconds:g} s; it did not react to an interrupt"
+
+
+def _dead(state: State, status: ObservationStatus, why: str) -> Observation:
+    """The observation of the snippet that died, and for ever after the one that says so."""
+    later = ObservationStatus.LOST if status is ObservationStatus.LOST else ObservationStatus.DIED
+    first = why if status is ObservationStatus.TIMEOUT else f"the interpreter died: {why}"
+    state.death = Observation(f"the interpreter is dead and ran nothing: {why}", later)
+    return Observation(f"{first}; all variables are lost", status)

@@ -1,0 +1,259 @@
+"""One fork server, seen from the host: start it, order kernels from it, end it.
+
+The one idea: orders are strictly question and answer under one lock, each with a bound on its time; a server that
+breaks that is killed, and with it, by the kernel's hand, everything it forked.
+
+What this module does not do: it never speaks to a snippet (`kernel`) and does not start a new server (`pool`).
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import itertools
+import json
+import os
+import resource
+import shutil
+import site
+import socket
+import struct
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mario.errors import InterpreterError
+from mario.interpreter.limits import GRACE_SECONDS, Echo, Limits, Tracebacks
+from mario.process import Child, ChildDied, ChildTimedOut
+
+# The guest's modules are a package of their own there: the folder above it is ours, and leaves its import path at once.
+_GUEST = (
+    f"import runpy, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
+    "runpy.run_module('guest', None, '__main__')"
+)
+START_SECONDS = 120.0  # importing scipy from a cold disk on a busy machine
+ORDER_SECONDS = 30.0
+_LENGTH, _ORDER = struct.Struct(">I"), struct.Struct(">cQq")
+_NO_SEED = -1
+
+
+class ServerLost(Exception):
+    """The fork server is gone; what ran in it is lost, and it is not the snippets' doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSettings:
+    """Everything the fork server is configured with."""
+
+    limits: Limits = field(default_factory=Limits)
+    hash_seed: int | None = 0
+    echo: Echo = "repr"
+    tracebacks: Tracebacks = "short"
+    preload: tuple[str, ...] = ()
+    python: str | None = None
+    spares: int = 1
+
+
+class Server:
+    """A running fork server; the constructor returns before its imports are done, `wait` after.
+
+    Raises:
+        InterpreterError: the interpreter to run it with could not be started.
+    """
+
+    def __init__(self, settings: GuestSettings, tier: str) -> None:
+        self._lock = (
+            threading.RLock()
+        )  # a forgotten kernel is released by the collector, perhaps in the midst of an order
+        self._numbers = itertools.count(1)
+        self._started = False
+        self.kernels = 0  # live ones, for choosing the least busy server
+        self.versions: dict[str, Any] = {}
+        self._scratch = tempfile.mkdtemp(prefix="mario-kernels-")
+        limits = settings.limits
+        self._config = {
+            "tier": tier,
+            "scratch": self._scratch,
+            "preload": list(settings.preload),
+            "memory_mb": limits.memory_mb,
+            "output_chars": limits.output_chars,
+            "echo": settings.echo,
+            "tracebacks": settings.tracebacks,
+            "wall": limits.wall_seconds,
+            "cpu": limits.cpu_seconds,
+            "grace": GRACE_SECONDS,
+            "spares": settings.spares,
+        }
+        if tier != "full":
+            Path(self._scratch).chmod(0o711)  # a kernel that runs as another user passes through to its own folder
+        flags = [] if site.ENABLE_USER_SITE else ["-s"]
+        try:
+            self._child = Child([settings.python or sys.executable, *flags, "-c", _GUEST], env=_environment(settings))
+        except ChildDied as error:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            raise InterpreterError(f"interpreter: {error}") from error
+
+    def wait(self) -> None:
+        """Return when the server can fork kernels.
+
+        Raises:
+            ServerLost: it ended instead.
+            InterpreterError: it could not build the walls that were asked for.
+        """
+        with self._lock:
+            if self._started:
+                return
+            try:
+                hello = json.loads(self._child.ask(json.dumps(self._config).encode(), START_SECONDS))
+            except (ChildDied, ChildTimedOut) as error:
+                self._clean()
+                raise ServerLost(str(error)) from error
+            if "error" in hello:
+                self.kill()
+                raise InterpreterError(f"interpreter: the sandbox could not be built: {hello['error']}")
+            self.versions = hello
+            self._started = True
+
+    @property
+    def alive(self) -> bool:
+        return self._child.alive
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def open(self, seed: int | None) -> Place:
+        """Fork a kernel.
+
+        Raises:
+            ServerLost: the server is gone.
+            InterpreterError: there is no process, memory or descriptor left for one more.
+        """
+        self.wait()
+        number = next(self._numbers)
+        answer, descriptor = self._order(
+            b"O", number, _NO_SEED if seed is None else seed % 2**62, wants_descriptor=True
+        )
+        if answer != b"+":
+            raise InterpreterError(
+                f"interpreter: no new kernel: {answer[1:].decode()}; close some, or use fewer at once"
+            )
+        if descriptor is None:
+            self._order(b"C", number, wants_answer=False)
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            raise InterpreterError(
+                f"interpreter: out of file descriptors at a limit of {limit}; a kernel needs one. "
+                "Type `ulimit -n 65536` before, or close kernels"
+            )
+        with self._lock:
+            self.kernels += 1
+        return Place(self, number, socket.socket(fileno=descriptor))
+
+    def interrupt(self, number: int) -> None:
+        self._order(b"I", number)
+
+    def end(self, number: int) -> int:
+        """Kill the kernel and return its wait status: its own, had it ended before."""
+        (status,) = struct.unpack(">i", self._order(b"E", number)[0][1:])
+        return int(status)
+
+    def close_kernel(self, number: int) -> None:
+        with contextlib.suppress(ServerLost), self._lock:
+            self.kernels -= 1
+            self._order(b"C", number, wants_answer=False)
+
+    def _order(
+        self,
+        letter: bytes,
+        number: int,
+        seed: int = _NO_SEED,
+        *,
+        wants_answer: bool = True,
+        wants_descriptor: bool = False,
+    ) -> tuple[bytes, int | None]:
+        with self._lock:
+            if not self._child.alive:
+                raise ServerLost("the fork server has ended")
+            channel = self._child.channel
+            answered = False
+            try:
+                channel.settimeout(ORDER_SECONDS)
+                order = _ORDER.pack(letter, number, seed)
+                channel.sendall(_LENGTH.pack(len(order)) + order)
+                answer = _receive(channel, wants_descriptor) if wants_answer else (b"", None)
+                answered = True
+                return answer
+            except OSError as error:
+                raise ServerLost(f"the fork server is gone ({error})") from error
+            finally:
+                if not answered:
+                    self._child.kill()
+                    self._clean()
+
+    def close(self) -> None:
+        """End the server gracefully, so that it reaps its children; then, or after two seconds, kill what is left."""
+        with self._lock:
+            if self._child.alive:
+                with contextlib.suppress(OSError):
+                    self._child.channel.shutdown(socket.SHUT_RDWR)
+                end = time.monotonic() + 2
+                while self._child.alive and time.monotonic() < end:
+                    time.sleep(0.002)
+            self.kill()
+
+    def kill(self) -> None:
+        self._child.kill()
+        self._clean()
+
+    def _clean(self) -> None:
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a kernel lives: its server, its number there, and our end of its channel."""
+
+    server: Server
+    number: int
+    channel: socket.socket
+
+    def release(self) -> None:
+        self.channel.close()
+        self.server.close_kernel(self.number)
+
+
+def _receive(channel: socket.socket, wants_descriptor: bool) -> tuple[bytes, int | None]:
+    """One frame, short enough to come in one piece or two, and the descriptor that came with it."""
+    data, descriptor = b"", None
+    while len(data) < _LENGTH.size or len(data) < _LENGTH.size + _LENGTH.unpack(data[: _LENGTH.size])[0]:
+        if wants_descriptor and descriptor is None:
+            part, ancillary, _, _ = channel.recvmsg(
+                4096, socket.CMSG_LEN(array.array("i").itemsize), socket.MSG_CMSG_CLOEXEC
+            )
+            for level, kind, payload in ancillary:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                    descriptor = int(array.array("i", payload[:4])[0])
+        else:
+            part = channel.recv(4096)
+        if not part:
+            raise ConnectionError("it closed its channel")
+        data += part
+    return data[_LENGTH.size :], descriptor
+
+
+def _environment(settings: GuestSettings) -> dict[str, str]:
+    """All a guest sees; one thread for each numerical library, because the server must be able to fork."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return {
+        "PYTHONHASHSEED": "random" if settings.hash_seed is None else str(settings.hash_seed),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "MPLBACKEND": "Agg",
+        "TZ": os.environ.get("TZ", "UTC"),
+        **threads,
+    }
