@@ -46,7 +46,7 @@ class CalculatorTeacher:
     def _turn(self, request: Request) -> Completion:
         made = self._known[request.problem_id]
         if self._format.name == "text":
-            return self._written(request, (Step(made.text_thought),), made.text_answer)
+            return self._written(request, (Step(made.text_thought),), made.output)
         if request.turn == 0:
             return self._written(request, (Step(made.thought, made.code),), None)
         steps, _ = self._format.parse(Context(spans=request.spans, messages=request.messages))

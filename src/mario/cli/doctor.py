@@ -75,13 +75,16 @@ def _package(name: str, why: str, extra: str) -> Finding:
 
 
 def _sandbox() -> Finding:
-    from mario.interpreter import tier
+    from mario.interpreter import probe
 
-    try:
-        found = tier()
-    except MarioError as error:
-        return Finding("sandbox", "broken", str(error))
-    return Finding("sandbox", "ok", f"{found.name}: {found.why}")
+    findings = probe()
+    for found in findings:
+        if found.works:
+            return Finding("sandbox", "ok", f"{found.tier}: {found.reason}")
+    reasons = "; ".join(f"{found.tier}: {found.reason}" for found in findings)
+    return Finding(
+        "sandbox", "broken", f"{reasons}; model-written code will be refused unless interpreter.unsafe is set"
+    )
 
 
 def _torch() -> Finding:
