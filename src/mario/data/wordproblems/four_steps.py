@@ -103,7 +103,7 @@ TEMPLATES: tuple[Template, ...] = (
         ),
         steps=(
             "The whole has {x=a*b} square meters.",
-            "That part has {y=c*d} square meters not counted.",
+            "That part has {y=c*d} square meters removed.",
             "There remain {z=x-y} square meters left.",
             "That takes {w=z*e} {unit}.",
         ),
@@ -147,7 +147,7 @@ TEMPLATES: tuple[Template, ...] = (
         numbers={"a": level(), "b": small(2, 9), "c": level(), "d": small(2, 9)},
         questions=(
             "{P} has {a} {toys}, {Q} has {b} times as many, and {R} has {c} more than {Q}. "
-            "They share them all equally with friends, {d} people in all. How many does each get? | {toys}",
+            "They give them all to {d} children in equal parts. How many does each child get? | {toys}",
             "{P} picks {a} {fruits}, {Q} picks {b} times as many, {R} picks {c} more than {Q}. "
             "They fill {d} {boxes} equally. How many {fruits} go into each? | {fruits}",
         ),
@@ -179,13 +179,13 @@ TEMPLATES: tuple[Template, ...] = (
         numbers={"a": level(), "p": PERCENT, "c": small(2, 9), "d": small(2, 30)},
         digits="234",
         questions=(
-            "Of {a} {guests} {p}% go home. The others form {c} equal groups. Then {d} more join the first group. "
+            "Of {a} {guests}, {p}% go home. The others form {c} equal groups. Then {d} more join the first group. "
             "How many are in it now? | {guests}",
             "{Q} sells {p}% of {a} {toys} and shares the rest equally among {c} friends. "
             "{P}, one of them, had {d} {toys}. How many does {P} have now? | {toys}",
         ),
         steps=(
-            "The part that goes is {x=a*p/100} {unit} less.",
+            "That is {x=a*p/100} {unit} less.",
             "There remain {y=a-x} {unit} left.",
             "Each share is {z=y/c} {unit} a share.",
             "With the others that is {w=z+d} {unit} in all.",

@@ -20,7 +20,7 @@ from random import Random
 
 from mario.data.wordproblems import four_steps, heldout, one_step, three_steps, two_steps
 from mario.data.wordproblems.template import Draft, Template
-from mario.errors import UsageError
+from mario.errors import DataError, UsageError
 from mario.provenance import derive_seed
 from mario.types import Problem
 
@@ -29,6 +29,7 @@ DIGITS = (1, 2, 3, 4)
 STEPS = (1, 2, 3, 4)
 TRAINED = (*one_step.TEMPLATES, *two_steps.TEMPLATES, *three_steps.TEMPLATES, *four_steps.TEMPLATES)
 HELDOUT = heldout.TEMPLATES
+_TRIES = 1000  # one draw in four belongs to the smaller side
 _TEST_SHARE = 4  # one pair of (template, operands) in so many belongs to test-shared
 
 
@@ -55,9 +56,7 @@ def make_problem(split: str, seed: int, index: int) -> Problem:
     digits, steps = _digits(index), _steps(index)
     template = _template(split, seed, index)
     rng = Random(derive_seed("wordproblems", seed, split, index))
-    draft = template.draft(rng, digits)
-    while not _belongs(split, template, draft):
-        draft = template.draft(rng, digits)
+    draft = _draft(split, template, rng, digits)
     return Problem(
         id=f"wordproblems/{split}/seed{seed}/{index:06d}",
         question=draft.question,
@@ -92,6 +91,15 @@ def _template(split: str, seed: int, index: int) -> Template:
     pool = templates_of(split, digits, steps)
     turn, position = divmod(index // (len(DIGITS) * len(STEPS)), len(pool))
     return Random(derive_seed("wordproblems-order", seed, split, digits, steps, turn)).sample(pool, len(pool))[position]
+
+
+def _draft(split: str, template: Template, rng: Random, digits: int) -> Draft:
+    """Draw until the operands are of this split."""
+    for _ in range(_TRIES):
+        draft = template.draft(rng, digits)
+        if _belongs(split, template, draft):
+            return draft
+    raise DataError(f"word problem template {template.name!r}: no operands of {digits} digits belong to {split}")
 
 
 def _belongs(split: str, template: Template, draft: Draft) -> bool:

@@ -81,12 +81,12 @@ TEMPLATES: tuple[Template, ...] = (
         name="profit",
         numbers={"a": level(), "b": level(), "c": small(2, 40)},
         questions=(
-            "A {shop} buys a {ware} for {b} dollars and sells it for {a}. "
+            "A dealer buys a {ware} for {b} dollars and sells it for {a}. "
             "What is its profit in dollars on {c} {wares}? | dollars",
             "Every day a well gains {a} liters and loses {b}. How many liters does it gain in {c} days? | liters",
             "{P} gets {a} dollars a month and spends {b}. How many dollars does {he} save in {c} months? | dollars",
         ),
-        steps=("The gain is {x=a-b} {unit} each time.", "In all that is {y=x*c} {unit} in all."),
+        steps=("The gain is {x=a-b} {unit} each time.", "That makes {y=x*c} {unit} in all."),
     ),
     Template(
         name="two-machines",
@@ -96,7 +96,7 @@ TEMPLATES: tuple[Template, ...] = (
             "A {ware} costs {a} dollars and a {ware2} {b}. How many dollars do {c} sets of the two cost? | dollars",
             "Every day {P} writes {a} lines and {Q} writes {b}. How many lines do they write in {c} days? | lines",
         ),
-        steps=("Both together make {x=a+b} {unit} each time.", "In all that is {y=x*c} {unit} in all."),
+        steps=("Both together make {x=a+b} {unit} each time.", "That makes {y=x*c} {unit} in all."),
     ),
     Template(
         name="crates-for-the-rest",
@@ -209,7 +209,7 @@ TEMPLATES: tuple[Template, ...] = (
         steps=(
             "The raise is {x=a*p/100} dollars more.",
             "That makes {y=a+x} dollars a month.",
-            "In all that is {z=y*c} dollars in all.",
+            "That makes {z=y*c} dollars in all.",
         ),
     ),
     Template(
@@ -267,7 +267,7 @@ TEMPLATES: tuple[Template, ...] = (
         digits="234",
         numbers={"a": level(), "b": level(), "c": small(2, 30), "d": level(), "e": small(2, 9)},
         questions=(
-            "A {shop} buys a {ware} for {b} dollars and sells it for {a}. "
+            "A dealer buys a {ware} for {b} dollars and sells it for {a}. "
             "It sells {c} {wares} and also gets a gift of {d} dollars. {e} owners share it all equally. "
             "How many dollars does each get?",
             "{P} gets {a} dollars a month and spends {b}. After {c} months {he} adds {d} dollars and splits it all "
@@ -284,8 +284,8 @@ TEMPLATES: tuple[Template, ...] = (
         name="bigger-packs",
         numbers={"b": small(2, 9), "a": level("b"), "c": small(2, 30), "d": small(2, 20), "e": level()},
         questions=(
-            "{a} {parts} are put equally into {b} {boxes}. Then {c} more go into every {box}. "
-            "{P} buys {d} of these {boxes} but loses {e} {parts}. How many {parts} does {P} keep? | {parts}",
+            "{b} equal {boxes} hold {a} {parts}. A larger {box} holds {c} more than one of these. "
+            "{P} buys {d} larger {boxes} but loses {e} {parts}. How many {parts} does {P} keep? | {parts}",
             "{b} workers get {a} dollars a day in equal parts. Each gets {c} dollars more from today. "
             "{P}, one of them, works {d} days and spends {e} dollars. How many dollars are left? | dollars",
         ),

@@ -80,7 +80,7 @@ TEMPLATES: tuple[Template, ...] = (
             "{P} picked {a} {fruits}, {Q} picked {b}. How many more did {P} pick? | {fruits}",
             "There are {a} {animals} and {b} {animals2} on a farm. How many more {animals} are there? | {animals}",
         ),
-        steps=("The difference is {x=a-b} {unit}.",),
+        steps=("The difference is {x=a-b} {unit} more.",),
     ),
     Template(
         name="fewer-than",
@@ -174,7 +174,7 @@ TEMPLATES: tuple[Template, ...] = (
             "{b} children divide {a} {toys} equally. How many {toys} does each child get? | {toys}",
             "{a} {fruits} are put into {b} {boxes}, the same number in each. How many are in each {box}? | {fruits}",
         ),
-        steps=("Each gets {x=a/b} {unit}.",),
+        steps=("That is {x=a/b} {unit} each.",),
     ),
     Template(
         name="how-many-boxes",

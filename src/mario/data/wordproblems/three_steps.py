@@ -16,7 +16,7 @@ TEMPLATES: tuple[Template, ...] = (
             "How many dollars is that in all?",
             "A {ware} costs {a} dollars, a {ware2} {c}. {P} buys {b} {wares} and {d} {wares2}. "
             "How many dollars does {he} pay?",
-            "A {shop} sells {b} rings for {a} dollars each and {d} chains for {c} dollars each. "
+            "A jeweler sells {b} rings for {a} dollars each and {d} chains for {c} dollars each. "
             "How many dollars does it take in?",
         ),
         steps=(
@@ -102,7 +102,7 @@ TEMPLATES: tuple[Template, ...] = (
             "How many dollars does {he} keep?",
         ),
         steps=(
-            "That is {x=a*b} dollars of pay.",
+            "That is {x=a*b} dollars earned.",
             "With the extra that is {y=x+c} dollars before spending.",
             "There remain {z=y-d} dollars left.",
         ),
@@ -119,7 +119,7 @@ TEMPLATES: tuple[Template, ...] = (
         ),
         steps=(
             "The whole has {x=a*b} square meters.",
-            "That part has {y=c*d} square meters not counted.",
+            "That part has {y=c*d} square meters removed.",
             "There remain {z=x-y} square meters left.",
         ),
     ),
@@ -183,13 +183,13 @@ TEMPLATES: tuple[Template, ...] = (
         numbers={"a": level(), "p": PERCENT, "c": small(2, 9)},
         digits="234",
         questions=(
-            "Of {a} {guests} {p}% go home. The others form {c} equal groups. How many {guests} are in each group? "
+            "Of {a} {guests}, {p}% go home. The others form {c} equal groups. How many {guests} are in each group? "
             "| {guests}",
             "{P} has {a} {toys}. {He} sells {p}% of them and shares the rest equally among {c} friends. "
             "How many does each friend get? | {toys}",
         ),
         steps=(
-            "The part that goes is {x=a*p/100} {unit} less.",
+            "That is {x=a*p/100} {unit} less.",
             "There remain {y=a-x} {unit} left.",
             "Each share is {z=y/c} {unit} a share.",
         ),
@@ -223,7 +223,7 @@ TEMPLATES: tuple[Template, ...] = (
         ),
         steps=(
             "Half of them is {x=a/2} {unit}.",
-            "Without the next ones that is {y=x-b} {unit} left.",
+            "After that there are {y=x-b} {unit} left.",
             "With the new ones that is {z=y+c} {unit} in all.",
         ),
     ),

@@ -67,7 +67,7 @@ TEMPLATES: tuple[Template, ...] = (
             "A {shop} had {b} batches with {a} {treats} in each. {c} {treats} were sold. How many remain?",
             "A factory bakes {a} {treats} an hour for {b} hours. It gives {c} away. How many {treats} does it keep?",
         ),
-        steps=("That is {x=a*b} {treats} at first.", "Then {y=x-c} {treats} are left."),
+        steps=("That is {x=a*b} {treats} at first.", "There are {y=x-c} {treats} left."),
     ),
     Template(
         name="left-over-after-packing",
@@ -138,7 +138,7 @@ TEMPLATES: tuple[Template, ...] = (
             "A machine makes {a} {parts} in {b} hours. How many {parts} does it make in {c} hours? | {parts}",
             "A press prints {a} pages in {b} minutes. How many pages does it print in {c} minutes? | pages",
         ),
-        steps=("That is {x=a/b} {unit} for one.", "In all that is {y=x*c} {unit} in all."),
+        steps=("That is {x=a/b} {unit} for each.", "That makes {y=x*c} {unit} in all."),
     ),
     Template(
         name="discount",
@@ -270,6 +270,6 @@ TEMPLATES: tuple[Template, ...] = (
             "A boat rental charges ${c} plus ${a} for each hour. How many dollars do {b} hours cost?",
             "A ticket costs ${a}, a map ${c}. How many dollars do {b} tickets and a map cost?",
         ),
-        steps=("That is {x=a*b} dollars before the extra.", "In all it is {y=x+c} dollars."),
+        steps=("That is {x=a*b} dollars before the extra.", "In all it is {y=x+c} dollars in all."),
     ),
 )
