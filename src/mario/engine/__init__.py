@@ -5,3 +5,7 @@ import os
 # Read by OpenMP when torch loads: idle threads sleep instead of spinning. With spinning, a second busy process on the
 # same cores slows small batches tenfold; sleeping costs a fifth at most on an idle machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from mario.engine.build import EngineConfig, build_engine
+
+__all__ = ["EngineConfig", "build_engine"]

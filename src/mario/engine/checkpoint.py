@@ -69,7 +69,7 @@ def load_tokenizer(directory: Path) -> Any:
     Raises:
         EngineError: the directory holds none, or it cannot be read.
     """
-    transformers = _transformers()
+    transformers = require_transformers()
     if not any((directory / name).exists() for name in _TOKENIZERS):
         raise EngineError(
             f"model directory {directory} has no tokenizer (none of {', '.join(_TOKENIZERS)}); "
@@ -83,7 +83,7 @@ def load_tokenizer(directory: Path) -> Any:
 
 def load_model(directory: Path, *, dtype: Dtype = "auto", device: str = "auto") -> Any:
     """The causal language model of a directory, in evaluation mode, on its device."""
-    transformers = _transformers()
+    transformers = require_transformers()
     import torch
 
     place = pick_device(device)
@@ -160,7 +160,7 @@ def _checked(directory: Path) -> Path:
 
 
 def _from_hub(model: str, report: Report) -> Path:
-    _transformers()
+    require_transformers()
     from huggingface_hub import snapshot_download
 
     try:
@@ -212,7 +212,7 @@ def _find_gguf() -> tuple[Path, str]:
 
 
 def _convert(gguf: Path, target: Path) -> None:
-    transformers = _transformers()
+    transformers = require_transformers()
     import torch
 
     # Newer versions keep the weights packed unless told; older ones always unpack and know no such setting.
@@ -255,9 +255,12 @@ def _quiet(transformers: Any) -> Iterator[None]:
             log.enable_progress_bar()
 
 
-def _transformers() -> Any:
-    """The library, imported when first needed; waiting threads of torch must not spin while others compute."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+def require_transformers() -> Any:
+    """The library, imported when first needed.
+
+    Raises:
+        MissingExtra: it or torch is not installed.
+    """
     try:
         import torch  # noqa: F401
         import transformers

@@ -1,0 +1,350 @@
+"""Any OpenAI-compatible server: text completions for spans, chat completions for messages.
+
+One idea: trust a server with as little as possible. The text is cut at its first stop string here, whether the server
+cut it, left the string in or never heard of `stop`; usage may be missing; `n`, `logprobs` and stream options are not
+used. Some servers remove the stop string without saying which one fired, or whether it was the model's end token: the
+first such reply makes this engine stream and cut by itself from then on, as only that tells the two apart.
+
+Retries: the SDK repeats what never got an answer (429 with its Retry-After, 5xx, no connection); a reply that breaks
+off or is not JSON is repeated here. What this module does not do: it starts no server and knows no vendor's extras.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from mario.engine.protocol import TextListener, first_stop, partial_stop
+from mario.errors import EngineError, EngineUnavailable, MarioError
+from mario.types import Completion, FinishReason, Request
+
+_MAX_STOPS = 4  # the most that OpenAI's own servers take
+_SEED_BITS = 31  # the least that servers take
+_BACKOFF_SECONDS, _BACKOFF_MAX = 0.5, 8.0
+_TOO_LONG = re.compile(r"context.?(length|window|size)|maximum context|too long|max_model_len|exceeds? .*tokens", re.I)
+
+
+class RemoteEngine:
+    """`protocol.Engine` over one model of one server. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        model: str,
+        endpoint: str,
+        *,
+        api_key_env: str = "OPENAI_API_KEY",
+        concurrency: int = 64,
+        timeout_seconds: float = 600.0,
+        max_retries: int = 5,
+    ) -> None:
+        self._model = model
+        self._url = _base_url(endpoint)
+        self._key_name = api_key_env
+        self._timeout = timeout_seconds
+        self._retries = max_retries
+        self._slots = asyncio.Semaphore(concurrency)
+        self._connected: Any = None
+        self._length_field = "max_tokens"
+        self._names_stops = False  # seen to leave the stop string in the text, or to name the one that fired
+        self._cuts_alone = False  # the server hides them: stream without `stop`, and hang up at the first
+
+    @property
+    def name(self) -> str:
+        return f"{self._model} at {self._url}"
+
+    async def generate(self, request: Request, on_text: TextListener | None = None) -> Completion:
+        """See `protocol.Engine.generate`.
+
+        A reply that broke off is asked for again; the listener then hears only what goes beyond what it has heard.
+        """
+        teller = _Teller(on_text, request.stop)
+        began = time.monotonic()
+        async with self._slots:
+            for attempt in range(self._retries + 1):
+                try:
+                    completion = await self._ask(request, teller)
+                    return replace(completion, seconds=time.monotonic() - began)
+                except _BrokenReply as error:
+                    if attempt == self._retries:
+                        raise EngineUnavailable(
+                            f"{self._url} broke off its reply {attempt + 1} times ({error}); see the server's log"
+                        ) from error
+                    await asyncio.sleep(min(_BACKOFF_SECONDS * 2**attempt, _BACKOFF_MAX))
+        raise AssertionError("the loop returns or raises")
+
+    async def close(self) -> None:
+        if self._connected is not None:
+            await self._connected.close()
+
+    async def _ask(self, request: Request, teller: _Teller) -> Completion:
+        reply = _Reply(request.stop)
+        try:
+            if teller.listener is not None or self._cuts_alone:
+                async for text in self._stream(request, reply):
+                    reply.text += text
+                    teller.hear(reply.text)
+                    if first_stop(reply.text, request.stop):
+                        break  # leaving the stream hangs up: the server need not go on
+            else:
+                reply.read(await self._create(request, stream=False))
+        except _ContextFull:
+            return Completion(text="", finish=FinishReason.CONTEXT)
+        if reply.hides_its_stop and not (self._names_stops or self._cuts_alone):
+            self._cuts_alone = True
+            return await self._ask(request, teller)
+        self._names_stops = self._names_stops or reply.named_stop
+        completion = reply.completion()
+        teller.finish(completion.text)
+        return completion
+
+    async def _stream(self, request: Request, reply: _Reply) -> AsyncIterator[str]:
+        stream = await self._create(request, stream=True)
+        try:
+            async for chunk in stream:
+                for text in reply.read_chunk(chunk):
+                    yield text
+        except MarioError:
+            raise
+        except Exception as error:  # the SDK's, its HTTP library's (which one depends on its version), or JSON's
+            raise _BrokenReply(_brief(error)) from error
+        finally:
+            await stream.close()
+        if reply.finish is None:
+            raise _BrokenReply("the stream ended without a finish reason")
+
+    async def _create(self, request: Request, *, stream: bool) -> Any:
+        """One call of the SDK, its errors translated."""
+        import openai
+
+        if self._connected is None:
+            self._connected = openai.AsyncOpenAI(
+                base_url=self._url,
+                api_key=os.environ.get(self._key_name) or "none",  # local servers need none, the SDK insists
+                timeout=self._timeout,
+                max_retries=self._retries,
+            )
+        body = self._body(request)
+        create = self._connected.chat.completions.create if request.messages else self._connected.completions.create
+        try:
+            return await create(**body, stream=stream)
+        except openai.BadRequestError as error:
+            if self._length_field in body and "max_completion_tokens" in error.message:
+                self._length_field = "max_completion_tokens"  # OpenAI's newer models know only this one
+                return await self._create(request, stream=stream)
+            if error.code == "context_length_exceeded" or _TOO_LONG.search(error.message):
+                raise _ContextFull from error
+            raise EngineError(f"{self._url} refuses the request: {error.message}") from error
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            raise EngineError(
+                f"{self._url} refuses the key ({error.status_code}); "
+                f"put the right one in the environment: export {self._key_name}=…"
+            ) from error
+        except openai.NotFoundError as error:
+            raise EngineError(await self._not_found(error)) from error
+        except (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError) as error:
+            raise self._unavailable(error) from error
+        except openai.APIStatusError as error:
+            raise EngineError(f"{self._url} refuses the request ({error.status_code}): {_brief(error)}") from error
+        except (openai.APIError, ValueError) as error:  # the body is not what was announced
+            raise _BrokenReply(_brief(error)) from error
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        sampling = request.sampling
+        body: dict[str, Any] = {
+            "model": self._model,
+            self._length_field: sampling.max_new_tokens,
+            "temperature": sampling.temperature,
+            "seed": request.seed % 2**_SEED_BITS,
+        }
+        if sampling.top_p < 1:
+            body["top_p"] = sampling.top_p
+        if request.stop and not self._cuts_alone:
+            body["stop"] = list(request.stop[:_MAX_STOPS])
+        if not request.messages:
+            return body | {"prompt": "".join(span.text for span in request.spans)}
+        body["messages"] = [_to_wire(message) for message in request.messages]
+        return body | ({"tools": list(request.tools)} if request.tools else {})
+
+    def _unavailable(self, error: Any) -> EngineUnavailable:
+        import openai
+
+        tries = f"after {self._retries + 1} tries"
+        if isinstance(error, openai.APITimeoutError):
+            return EngineUnavailable(
+                f"{self._url} did not answer within {self._timeout:g} s, {tries}; raise timeout_seconds"
+            )
+        if isinstance(error, openai.APIConnectionError):
+            cause = _brief(error.__cause__ or error)
+            return EngineUnavailable(
+                f"no server answers at {self._url} ({cause}), {tries}; start it, or correct the endpoint"
+            )
+        return EngineUnavailable(f"{self._url} answered {error.status_code} {tries}: {_brief(error)}")
+
+    async def _not_found(self, error: Any) -> str:
+        """Tell a wrong model from a wrong address by asking which models there are."""
+        import openai
+
+        try:
+            offered = [model.id async for model in self._connected.models.list()]
+        except (openai.OpenAIError, AttributeError, TypeError, ValueError):
+            return f"{self._url} answers 404 ({_brief(error)}); the endpoint usually ends in /v1"
+        if self._model in offered:
+            return f"{self._url} has no such call ({_brief(error)}); it serves {self._model} in another way"
+        return f"{self._url} has no model {self._model!r}; it offers: {', '.join(offered[:8]) or 'none'}"
+
+
+class _ContextFull(Exception):
+    """The prompt does not fit the model's window: an outcome, not a fault."""
+
+
+class _BrokenReply(Exception):
+    """A reply that broke off or cannot be read; asked for again."""
+
+
+@dataclass
+class _Teller:
+    """Passes text on to a listener: never twice, and never what may turn out to be a stop string."""
+
+    listener: TextListener | None
+    stops: tuple[str, ...]
+    said: int = 0
+
+    def hear(self, text: str) -> None:
+        found = first_stop(text, self.stops)
+        self._say(text, found[0] if found else len(text) - partial_stop(text, self.stops))
+
+    def finish(self, text: str) -> None:
+        self._say(text, len(text))
+
+    def _say(self, text: str, until: int) -> None:
+        if self.listener is not None and until > self.said:
+            self.listener(text[self.said : until])
+            self.said = until
+
+
+@dataclass
+class _Reply:
+    """What a server answered, gathered from one body or from a stream's chunks."""
+
+    stops: tuple[str, ...]
+    text: str = ""
+    finish: str | None = None
+    fired: Any = None  # the stop string that the server names
+    reports: bool = False  # the reply has a field for it, as vLLM's and SGLang's do
+    calls: dict[int, dict[str, str]] = field(default_factory=dict)
+    usage: Any = None
+
+    def read(self, body: Any) -> None:
+        choice = self._choice(body)
+        if choice is None:
+            raise _BrokenReply("the reply holds no choice")
+        self.text = (choice.message.content if hasattr(choice, "message") else choice.text) or ""
+        for i, call in enumerate(getattr(getattr(choice, "message", None), "tool_calls", None) or ()):
+            self._add_call(i, call)
+
+    def read_chunk(self, chunk: Any) -> list[str]:
+        choice = self._choice(chunk)
+        if choice is None:  # a chunk of usage alone
+            return []
+        delta = getattr(choice, "delta", None)
+        for call in getattr(delta, "tool_calls", None) or ():
+            self._add_call(call.index, call)
+        text = delta.content if delta is not None else getattr(choice, "text", None)
+        return [text] if text else []
+
+    def completion(self) -> Completion:
+        found = first_stop(self.text, self.stops)
+        stop = found[1] if found else self.fired if self.fired in self.stops else None
+        length = self.finish == "length" and stop is None
+        return Completion(
+            text=self.text[: found[0]] if found else self.text,
+            finish=FinishReason.LENGTH if length else FinishReason.STOP,
+            stop=stop,
+            tool_calls=tuple(_from_wire(i, call) for i, call in sorted(self.calls.items())),
+            prompt_tokens=getattr(self.usage, "prompt_tokens", None),
+            completion_tokens=getattr(self.usage, "completion_tokens", None),
+        )
+
+    @property
+    def named_stop(self) -> bool:
+        return self.reports or first_stop(self.text, self.stops) is not None
+
+    @property
+    def hides_its_stop(self) -> bool:
+        """The reply ended, and nothing says whether by one of the stop strings or by the model's end token."""
+        return bool(self.stops) and self.finish == "stop" and not self.named_stop
+
+    def _choice(self, body: Any) -> Any:
+        if isinstance(body, str) or not hasattr(body, "choices"):
+            raise EngineError(
+                f"the endpoint answers, but not as an OpenAI-compatible server: {str(body)[:80]!r}; "
+                "give its API's address, which usually ends in /v1"
+            )
+        self.usage = getattr(body, "usage", None) or self.usage
+        if not body.choices:
+            return None
+        choice = body.choices[0]
+        self.finish = choice.finish_reason or self.finish
+        extra = choice.model_extra or {}
+        for name in ("stop_reason", "matched_stop"):
+            self.reports = self.reports or name in extra
+            self.fired = extra.get(name) or self.fired
+        return choice
+
+    def _add_call(self, index: int, call: Any) -> None:
+        entry = self.calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
+        entry["id"] = call.id or entry["id"]
+        if call.function is not None:
+            entry["name"] += call.function.name or ""
+            entry["arguments"] += call.function.arguments or ""
+
+
+def _from_wire(index: int, call: Mapping[str, str]) -> dict[str, Any]:
+    """A tool call as our records hold it; arguments that are no JSON object are the model's mistake and stay text."""
+    arguments: Any = call["arguments"]
+    try:
+        parsed = json.loads(arguments)
+        arguments = parsed if isinstance(parsed, dict) else arguments
+    except ValueError:
+        pass
+    return {
+        "id": call["id"] or f"call_{index}",
+        "type": "function",
+        "function": {"name": call["name"], "arguments": arguments},
+    }
+
+
+def _to_wire(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message as servers want it: the arguments of tool calls are JSON text there, objects in our records."""
+    wire = dict(message)
+    if calls := message.get("tool_calls"):
+        wire["tool_calls"] = [
+            {**call, "function": {**call["function"], "arguments": _as_text(call["function"]["arguments"])}}
+            for call in calls
+        ]
+    return wire
+
+
+def _as_text(arguments: Any) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+
+
+def _base_url(endpoint: str) -> str:
+    """The address the SDK appends its paths to; a bare host gets the usual /v1, a full path loses its last part."""
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise EngineError(f"endpoint must be an address such as http://localhost:8000/v1, got {endpoint!r}")
+    path = re.sub(r"(/chat)?/completions$", "", parts.path.rstrip("/"))
+    return f"{parts.scheme}://{parts.netloc}{path or '/v1'}"
+
+
+def _brief(error: BaseException) -> str:
+    message = getattr(error, "message", None) or str(error) or type(error).__name__
+    return str(message).strip().splitlines()[0][:200]
