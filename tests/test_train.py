@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ import pytest
 from mario.engine import checkpoint
 from mario.errors import DataError, MarioError, StoreError, TrainingError, UsageError
 from mario.provenance import file_hash
+from mario.train import directory
 from mario.train.batch import draw, plan_steps
 from mario.train.config import SftConfig
 from mario.train.encode import IGNORED, EncodedRow, encode_all
@@ -227,6 +229,7 @@ def test_progress_is_heard_at_every_step_and_weights_can_be_bfloat16(base: Path,
     assert [progress.step for progress in heard] == list(range(1, result.steps + 1))
     assert heard[-1].tokens == heard[-1].total_tokens == result.tokens
     assert heard[-1].tokens_per_second > 0
+    assert str(heard[-1]).startswith(f"step {result.steps}/{result.steps}  loss {result.last_loss:.3f}  2,446/2,446")
     assert checkpoint.load_model(tmp_path, dtype="auto").dtype == torch.bfloat16
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "bfloat16"
 
@@ -286,7 +289,9 @@ def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str], second
         time.sleep(0.005)
 
 
-def test_a_killed_run_ends_with_the_same_weights_and_curve(base: Path, whole: SftResult, tmp_path: Path) -> None:
+def test_a_killed_run_ends_with_the_same_weights_and_curve(
+    base: Path, whole: SftResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     process = start(base, tmp_path, save_seconds=0.3, pause=0.1)
     assert process.stdout is not None
     wait_until(lambda: any(tmp_path.glob("checkpoints/*/complete")), process)
@@ -306,13 +311,17 @@ def test_a_killed_run_ends_with_the_same_weights_and_curve(base: Path, whole: Sf
 
     heard: list[Any] = []
     result = train_sft(CONFIG, SOURCES, str(base), tmp_path, heard.append)
+    assert capfd.readouterr() == ("", "")
     assert 0 < result.resumed_from == heard[0].step - 1 < whole.steps
     assert weights(tmp_path) == weights(whole.directory)
     assert curve(tmp_path) == curve(whole.directory)
     assert not (tmp_path / "checkpoints").exists()
 
 
-def test_a_run_killed_before_its_first_checkpoint_starts_again(base: Path, whole: SftResult, tmp_path: Path) -> None:
+def test_a_run_killed_before_its_first_checkpoint_starts_again(
+    base: Path, whole: SftResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory, "_LOCK_SECONDS", 0.2)
     process = start(base, tmp_path, save_seconds=3600, pause=0.2)
     wait_until(lambda: (tmp_path / "metrics.jsonl").exists() and len(curve(tmp_path)) > 1, process)
     with pytest.raises(StoreError, match="in use by another process"):
@@ -369,6 +378,20 @@ def test_misuse_and_bad_data_are_told_apart(
 ) -> None:
     with pytest.raises(error, match=message):
         train_sft(config, sources, str(base), tmp_path)
+
+
+def test_a_tokenizer_without_an_end_token_is_refused(base: Path, tmp_path: Path) -> None:
+    endless = shutil.copytree(base, tmp_path / "endless")
+    settings = json.loads((endless / "tokenizer_config.json").read_text())
+    del settings["eos_token"]
+    (endless / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(DataError, match=r'names no end token.*set "eos_token"'):
+        train_sft(CONFIG, SOURCES, str(endless), tmp_path / "out")
+
+
+def test_training_prints_nothing(base: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    train_sft(replace(CONFIG, epochs=1), SOURCES, str(base), tmp_path)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_settings_are_read_without_torch() -> None:

@@ -31,6 +31,9 @@ class SourceCount:
     tokens: int
     trained_tokens: int
 
+    def __str__(self) -> str:
+        return f"{self.rows:,} rows, {self.tokens:,} tokens, {self.trained_tokens:,} of them trained"
+
 
 def draw(
     sources: Mapping[str, Sequence[EncodedRow]], *, seed: int, passes: int, tokens_per_source: int | None

@@ -41,6 +41,13 @@ class Progress:
     tokens_per_second: float
     seconds: float
 
+    def __str__(self) -> str:
+        left = (self.total_tokens - self.tokens) / max(self.tokens_per_second, 1e-9)
+        return (
+            f"step {self.step}/{self.steps}  loss {self.loss:.3f}  {self.tokens:,}/{self.total_tokens:,} tokens  "
+            f"{self.tokens_per_second:,.0f} tokens/s  {left // 60:.0f}:{left % 60:02.0f} left"
+        )
+
 
 Listener = Callable[[Progress], None]
 

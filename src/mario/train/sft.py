@@ -16,31 +16,27 @@ What this module does not do: it imports torch only when training begins, prints
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mario.engine import checkpoint
-from mario.errors import DataError, MissingExtra, StoreError, TrainingError, UsageError
+from mario.errors import DataError, TrainingError, UsageError
 from mario.provenance import from_json, make_manifest, to_json
-from mario.store.jsonl import storing, write_json, write_jsonl
-from mario.store.run import read_manifest
+from mario.store.jsonl import write_json, write_jsonl
 from mario.train.batch import SourceCount, Step, draw, plan_steps
 from mario.train.config import SftConfig
+from mario.train.directory import adopt, check_space, claim, quiet, translated
 from mario.train.encode import EncodedRow, encode_all
 from mario.types import Manifest, Trajectory
 
 if TYPE_CHECKING:
     from mario.train.keeper import Keeper, Listener
-
-_CHANGES_NO_WEIGHT = {"save_seconds"}  # a run may resume with another value
-_WRITER_MARKS = ("inline_container", "PytorchStreamWriter", "I/O error")  # in torch's and safetensors' messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +111,8 @@ def train_sft(
         inputs={"model": checkpoint.fingerprint(directory), **{f"source/{s.name}": s.content_hash for s in sources}},
         seeds={"train": config.seed},
     )
-    with _claim(out):
-        manifest = _adopt(manifest, out)
+    with claim(out):
+        manifest = adopt(manifest, out)
         if manifest.seconds is None:
             manifest = _train(config, sources, directory, out, manifest, on_progress, report)
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
@@ -134,12 +130,17 @@ def _train(
 ) -> Manifest:
     """Run or resume, write the model, and complete the manifest, which is written last."""
     tokenizer = checkpoint.load_tokenizer(directory)
+    if tokenizer.eos_token_id is None:
+        raise DataError(
+            f"model directory {directory}: the tokenizer names no end token, so no answer could be taught to end; "
+            'set "eos_token" in its tokenizer_config.json'
+        )
     report("reading the trajectories")
     plan = _plan(config, sources, tokenizer, _window(directory), out)
     report("loading the model")
     device = checkpoint.pick_device(config.device)
     network = checkpoint.load_model(directory, dtype="float32", device=device)
-    _check_space(network, out)
+    check_space(network, out)
 
     from mario.train.keeper import Keeper, last_checkpoint
 
@@ -152,7 +153,7 @@ def _train(
         resumed=resumed,
         on_progress=on_progress,
     )
-    with contextlib.closing(keeper), _translated(out), _without_bars():
+    with contextlib.closing(keeper), translated(out), quiet():
         trainer = _trainer(config, network, device, plan, keeper, out)
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
         _save(trainer.model, tokenizer, config, out)
@@ -217,6 +218,7 @@ def _trainer(config: SftConfig, network: Any, device: str, plan: _Plan, keeper: 
         logging_nan_inf_filter=False,  # a loss that is not finite stops the run
         save_strategy="no",  # the keeper asks for checkpoints, by time
         report_to="none",
+        log_level="error",
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
@@ -250,6 +252,8 @@ def _save(network: Any, tokenizer: Any, config: SftConfig, out: Path) -> None:
     network.generation_config.eos_token_id = _end_tokens(network.generation_config.eos_token_id, tokenizer)
     network.to(getattr(torch, config.save_dtype)).save_pretrained(building)
     tokenizer.save_pretrained(building)
+    for path in building.glob("*.safetensors"):  # written for their owner only; a model is read as its config is
+        path.chmod((building / "config.json").stat().st_mode)
     for path in sorted(building.iterdir(), key=lambda path: path.suffix == ".safetensors"):
         path.replace(out / path.name)
     building.rmdir()
@@ -269,61 +273,6 @@ def _window(directory: Path) -> int:
     return int(config.get("max_position_embeddings") or 2**31)
 
 
-def _check_space(network: Any, out: Path) -> None:
-    """Two checkpoints of three float32 tensors a weight stand side by side for a moment; then comes the model."""
-    needed = 4 * network.num_parameters() * 7
-    free = shutil.disk_usage(out).free
-    if free < needed:
-        raise StoreError(
-            f"no space to train in {out}: checkpoints and model need {needed / 1e9:.1f} GB, "
-            f"{free / 1e9:.1f} GB are free; free some, or name another --out"
-        )
-
-
-@contextlib.contextmanager
-def _claim(out: Path) -> Iterator[None]:
-    """One process trains into a directory at a time; the lock goes with a killed process."""
-    with storing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreError(f"{out} is in use by another process; wait for it or name another --out") from error
-        yield
-
-
-def _adopt(manifest: Manifest, out: Path) -> Manifest:
-    """The manifest that counts: ours in a new directory, the one found there when it asks for the same training.
-
-    Raises:
-        StoreError: the directory holds another run; names what differs.
-    """
-    if not (out / "manifest.json").exists():
-        write_json(out / "manifest.json", manifest)
-        return manifest
-    found = read_manifest(out)
-    old, new = _identity(found), _identity(manifest)
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
-            raise StoreError(
-                f"{out} was made with {key} = {old.get(key)!r}, and this command says {new.get(key)!r}; "
-                "name another --out, or remove the directory to start afresh"
-            )
-    return found
-
-
-def _identity(manifest: Manifest) -> dict[str, Any]:
-    settings = manifest.recipe.get("train") or {}
-    return {
-        "kind": manifest.kind,
-        "model": manifest.recipe.get("model"),
-        **{f"train.{name}": value for name, value in settings.items() if name not in _CHANGES_NO_WEIGHT},
-        **{f"the content of {name}": digest for name, digest in manifest.inputs.items()},
-    }
-
-
 def _result(out: Path, manifest: Manifest) -> SftResult:
     counts = manifest.counts
     return SftResult(
@@ -336,37 +285,3 @@ def _result(out: Path, manifest: Manifest) -> SftResult:
         seconds=manifest.seconds or 0.0,
         resumed_from=counts["resumed_from"],
     )
-
-
-@contextlib.contextmanager
-def _without_bars() -> Iterator[None]:
-    """transformers draws a progress bar for every file it writes; ours is the caller's."""
-    from transformers.utils import logging
-
-    had_bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if had_bars:
-            logging.enable_progress_bar()
-
-
-@contextlib.contextmanager
-def _translated(out: Path) -> Iterator[None]:
-    """Faults of disk, memory and installation, in our words."""
-    try:
-        with storing(out):
-            yield
-    except ImportError as error:
-        raise MissingExtra(f"{error.name or 'accelerate'} (needed to train)", "train") from error
-    except Exception as error:  # torch and safetensors have no class of their own for these
-        if "out of memory" in str(error) or "can't allocate memory" in str(error):
-            remedy = "lower train.max_tokens (and max_row_tokens), or train a smaller model"
-            raise TrainingError(f"memory is out; {remedy}") from error
-        if any(mark in str(error) for mark in _WRITER_MARKS):
-            raise StoreError(
-                f"a file could not be written to {out}, mostly for want of space; free some and run the same command "
-                f"again: it goes on from the last whole checkpoint ({error})"
-            ) from error
-        raise

@@ -7,8 +7,8 @@ stands: the head is a fifth of a small model's work, and most positions of a tra
 Rows are padded on the right and carry no attention mask: a causal model's real tokens never look at what comes
 after them, padding has no label, and without a mask the fused attention kernel is used.
 
-The value model (issue: multi-task outcome value model) will train here too: with `value_weight` above 0 the loss
-gains that weight times `value_loss`, which sees the hidden states that the head sees. This class has none.
+A value model can train here too: with `value_weight` above 0 the loss gains that weight times `value_loss`, which
+sees the hidden states that the head sees. This class has no such loss; a subclass brings it.
 
 What this module does not do: it reads no files and decides no order (`batch`); checkpoints are `sft`'s.
 """
