@@ -45,9 +45,9 @@ class Number:
             dollars = rng.randrange(10 ** (digits - 3), 10 ** (digits - 2))
             return Fraction(4 * dollars + rng.randrange(1, 4), 4)
         smallest = (2 if digits == 1 else 10 ** (digits - 1)) if self.low is None else self.low
-        largest = min(10**digits - 1, self.high or 10**digits)
+        largest = 10**digits - 1 if self.high is None else min(self.high, 10**digits - 1)
         unit = int(drawn[self.multiple_of]) if self.multiple_of else 1
-        return Fraction(unit * rng.randint(-(-smallest // unit), max(largest // unit, -(-smallest // unit))))
+        return Fraction(unit * rng.randint(-(-smallest // unit), largest // unit))
 
 
 def level(of: str = "", high: int | None = None) -> Number:
