@@ -17,6 +17,8 @@ from fractions import Fraction
 from typing import Literal
 
 MAX_EXPONENT = 12
+MAX_TOKENS = 200  # of one expression; keeps trees shallow
+MAX_DIGITS = 40
 MAX_UNIT_WORDS = 8  # between an operand and the next operator: "12 pounds of total loss - 3"
 
 
@@ -80,7 +82,7 @@ def _combine(operator: str, left: Fraction, right: Fraction) -> Fraction:
             return left * right
         case "/" if right:
             return left / right
-        case "**" if right.denominator == 1 and 0 <= right <= MAX_EXPONENT:
+        case "**" if right.denominator == 1 and 0 <= right <= MAX_EXPONENT and left.numerator.bit_length() < 256:
             return Fraction(left ** int(right))
     raise Unreadable
 
@@ -215,6 +217,8 @@ def parse(tokens: list[Token], symbols: Mapping[str, Tree | None] | None = None)
     Raises:
         Unreadable: it is not one arithmetic expression.
     """
+    if len(tokens) > MAX_TOKENS:
+        raise Unreadable
     parser = _Parser(tokens, symbols or {})
     tree = parser.sum()
     if parser.at != len(tokens):
@@ -325,5 +329,11 @@ class _Parser:
 
 
 def to_number(text: str) -> Fraction:
-    """`1,200.50`, `80 000` or `.5` as an exact fraction."""
+    """`1,200.50`, `80 000` or `.5` as an exact fraction.
+
+    Raises:
+        Unreadable: too long for a number that somebody wrote.
+    """
+    if len(text) > MAX_DIGITS:
+        raise Unreadable
     return Fraction(re.sub("[ ,]", "", text))

@@ -30,8 +30,8 @@ _PARTS = (
     | {"quarter": Fraction(1, 4), "quarters": Fraction(1, 4)}
 )
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
-_DIGITS = re.compile(r"(?P<whole>\d+)\s+(?P<top>\d+)\s*/\s*(?P<bottom>\d+)|(?P<a>\d+)\s*/\s*(?P<b>\d+)")
-_NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\.\d+|\d+")
+_FRACTION = re.compile(r"(?:(?P<whole>\d{1,9})\s+)?(?P<top>\d{1,9})\s*/\s*(?P<bottom>\d{1,9})")
+_NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,40}(?:\.\d{1,40})?|\.\d{1,40}")
 _GLYPHS = str.maketrans({"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅛": "1/8"})
 
 
@@ -47,11 +47,10 @@ def question_values(question: str) -> frozenset[Fraction]:
 
 def _fractions(text: str) -> set[Fraction]:
     found = set()
-    for match in _DIGITS.finditer(text):
-        top, bottom = match.group("top") or match.group("a"), match.group("bottom") or match.group("b")
-        if int(bottom):
-            found.add(Fraction(int(top), int(bottom)) + int(match.group("whole") or 0))
-            found.add(Fraction(int(top), int(bottom)))
+    for match in _FRACTION.finditer(text):
+        top, bottom = int(match.group("top")), int(match.group("bottom"))
+        if bottom:
+            found |= {Fraction(top, bottom), Fraction(top, bottom) + int(match.group("whole") or 0)}
     return found
 
 

@@ -277,7 +277,7 @@ def _claims(tokens: list[Token], at: int) -> list[_Claim]:
             tree = parse(taken)
         except Unreadable:
             continue
-        if isinstance(tree, Operation) and "".join(token.kind[0] for token in taken) != "non":
+        if isinstance(tree, Operation) and (len(taken) != 3 or tree.operator != "/"):
             continue  # a claim is a number or a fraction, not another calculation
         percent = taken[-1].kind == "percent"
         claims.append(_Claim(evaluate(without_percent(tree)), percent, taken[0].at, taken[-1].end))

@@ -41,6 +41,8 @@ CONSTANTS = frozenset(map(Fraction, (0, 1, 2, 100, 1000))) | {Fraction(1, 2), Fr
 # Numbers that everybody knows (days, months, hours, minutes, ounces, inches, cents) or counts without being told.
 COMMON = frozenset(map(Fraction, (3, 4, 5, 7, 8, 12, 16, 24, 25, 30, 36, 52, 60, 90, 365)))
 
+MAX_STEPS = 60  # of one solution; real ones have at most a quarter of it
+
 
 class RefusalReason(StrEnum):
     NO_SOLUTION = "no_solution"
@@ -61,10 +63,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """A solution as a tool-integrated step (`thought`, `code`) and as text only (`text_thought`).
+    """A solution as a tool-integrated step (`thought`, `code`) and as text only (`text_thought`, `text_answer`).
 
-    `output` is what the code prints; `unexplained` are the literals that stand neither in the question nor among
-    common numbers nor among earlier results: the solution's author brought them.
+    `output` is what the code prints. `ambiguous` are the literals that equal an earlier result and yet stay literals;
+    `unexplained` are those that stand neither in the question nor among common numbers nor among earlier results: the
+    solution's author brought them.
     """
 
     problem_id: str
@@ -75,7 +78,12 @@ class Conversion:
     reference_chose_variable: bool
     annotated_steps: int
     plain_steps: int
+    ambiguous: tuple[str, ...] = ()
     unexplained: tuple[str, ...] = ()
+
+    @property
+    def text_answer(self) -> str:
+        return self.output
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ def convert(problem: Problem) -> Conversion | Refusal:
     reference = _reference_value(problem.answer)
     if reference is None:
         return refuse(RefusalReason.REFERENCE_NOT_A_NUMBER, problem.answer)
-    steps = read_steps(problem.solution)
+    steps = read_steps(problem.solution)[:MAX_STEPS]
     if not steps:
         return refuse(RefusalReason.NO_CALCULATION, "no annotation and no plain equation holds")
     printed = next((at for at in reversed(range(len(steps))) if steps[at].value == reference), None)
@@ -107,20 +115,22 @@ def convert(problem: Problem) -> Conversion | Refusal:
         found = ", ".join(str(step.value) for step in steps)
         return refuse(RefusalReason.NO_STEP_GIVES_ANSWER, f"reference {problem.answer}, results {found}")
     known = question_values(problem.question)
-    lines = _keep_used(_program(steps[: printed + 1], problem.solution, known))
+    lines = _program(steps[: printed + 1], problem.solution, known)
+    ambiguous, unexplained = _doubtful_literals(lines, known)
     output = decimal_text(reference)
-    if output is None or _printed(lines) != output:
-        return refuse(RefusalReason.FLOATING_POINT, f"would print {_printed(lines)} for {reference}")
+    if (printed_text := _printed(lines)) != output:
+        return refuse(RefusalReason.FLOATING_POINT, f"would print {printed_text} for {output or reference}")
     return Conversion(
         problem_id=problem.id,
         thought=_plan(lines),
         code=_code(lines),
-        output=output,
+        output=printed_text,
         text_thought=strip_annotations(problem.solution),
         reference_chose_variable=printed != len(steps) - 1,
         annotated_steps=sum(line.step.annotated for line in lines),
         plain_steps=sum(not line.step.annotated for line in lines),
-        unexplained=_unexplained(lines, known),
+        ambiguous=ambiguous,
+        unexplained=unexplained,
     )
 
 
@@ -160,32 +170,61 @@ class _Origins:
 
     def resolve(self, tree: Tree, earlier: list[_Line]) -> Tree:
         here = Counter(leaf.value for leaf in leaves(tree) if isinstance(leaf, Number))
-        results = {value: [line.variable for line in earlier if line.step.value == value] for value in here}
         is_sum, used = _is_sum(tree), Counter[Fraction]()
 
         def origin(leaf: Number | Variable, is_term: bool) -> Tree:
-            if isinstance(leaf, Variable):  # a letter that an equation solved
-                return next(line.variable for line in earlier if line.step.unknown == leaf.name)
-            value, found = leaf.value, results[leaf.value]
-            if not found or value in self._known:
-                return leaf
-            if leaf.percent:
-                plain = len(found) == 1 and evaluate(leaf) not in self._known
-                return Operation("/", found[0], Number(Fraction(100))) if plain else leaf
-            if len(found) == 1 and here[value] == 1:
-                is_needed = self._literals[value] == 1
-                if value in CONSTANTS:
-                    is_certain = is_needed and earlier[-1].step.value == value
-                else:
-                    is_certain = is_needed or is_term or value not in COMMON
+            if isinstance(leaf, Variable):  # a letter that an equation solved, or a fraction
+                return next((line.variable for line in earlier if line.step.unknown == leaf.name), leaf)
+            value = leaf.value
+            found = [line.variable for line in earlier if line.step.value == value]
+            if leaf.percent or not found:
+                return self._from_percent(leaf, earlier) or leaf
+            if len(found) == 1 and here[value] <= 1:
+                is_certain = self._is_certain(value, is_term=is_term, is_next=earlier[-1].step.value == value)
             else:
                 is_certain = is_sum and len(found) in (1, here[value]) and value not in CONSTANTS
-            if not is_certain:
+            if value in self._known or not is_certain:
                 return leaf
             used[value] += 1
             return found[(used[value] - 1) % len(found)]
 
-        return _replace_leaves(tree, origin, is_term=False)
+        return _replace_leaves(self._with_fractions(tree, earlier), origin, is_term=False)
+
+    def _with_fractions(self, tree: Tree, earlier: list[_Line]) -> Tree:
+        """`60 * 2/3` after a result written as 2/3: the fraction is one number."""
+        match tree:
+            case Operation(_, left, right):
+                return replace(tree, left=self._fraction(left, earlier), right=self._fraction(right, earlier))
+            case Negative(operand):
+                return Negative(self._fraction(operand, earlier))
+            case _:
+                return tree
+
+    def _fraction(self, tree: Tree, earlier: list[_Line]) -> Tree:
+        match tree:
+            case Operation("/", Number(top), Number(bottom)) if bottom and top / bottom not in self._known:
+                written = f"{top}/{bottom}"
+                ends = [(line, line.step.text[: line.step.end].replace(" ", "")) for line in earlier]
+                found = [
+                    line.variable for line, text in ends if text.endswith(written) and line.step.value == top / bottom
+                ]
+                return found[0] if len(found) == 1 else tree
+            case _:
+                return self._with_fractions(tree, earlier)
+
+    def _is_certain(self, value: Fraction, *, is_term: bool, is_next: bool) -> bool:
+        is_needed = self._literals[value] == 1
+        if value in CONSTANTS:
+            return is_needed and is_next
+        return is_needed or is_term or value not in COMMON
+
+    def _from_percent(self, leaf: Number, earlier: list[_Line]) -> Tree | None:
+        """`60%` or `.6` after a result of 60 that the solution calls percent."""
+        points = leaf.value if leaf.percent else leaf.value * 100
+        found = [line.variable for line in earlier if line.step.value == points and "%" in line.step.text]
+        if len(found) != 1 or {points, points / 100} & self._known or points in CONSTANTS:
+            return None
+        return Operation("/", found[0], Number(Fraction(100)))
 
 
 def _is_sum(tree: Tree) -> bool:
@@ -214,20 +253,6 @@ def _replace_leaves(tree: Tree, origin: Callable[[Number | Variable, bool], Tree
             return origin(tree, is_term)
 
 
-def _keep_used(lines: list[_Line]) -> list[_Line]:
-    """Without results that nothing needs; one whose value stays as a literal later on is kept as its likely source."""
-    needed, literals, kept = {lines[-1].variable.name}, set[Fraction](), []
-    for line in reversed(lines):
-        if line.variable.name in needed or line.step.value in literals:
-            kept.append(line)
-            for leaf in leaves(line.tree):
-                if isinstance(leaf, Variable):
-                    needed.add(leaf.name)
-                else:
-                    literals.add(leaf.value)
-    return kept[::-1]
-
-
 def _plan(lines: list[_Line]) -> str:
     phrases: list[str] = []
     for line in lines:
@@ -246,7 +271,10 @@ def _code(lines: list[_Line]) -> str:
 
 
 def _printed(lines: list[_Line]) -> str:
-    value = _run(lines)
+    try:
+        value = _run(lines)
+    except ArithmeticError as error:  # an overflow, or a divisor that is zero only in floating point
+        return type(error).__name__
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
@@ -282,11 +310,15 @@ def _python_value(tree: Tree, values: dict[str, int | float]) -> int | float:
                     return float(a**b) if isinstance(a, float) else int(a**b)
 
 
-def _unexplained(lines: list[_Line], known: frozenset[Fraction]) -> tuple[str, ...]:
-    found: list[str] = []
-    for at, line in enumerate(lines):
-        results = {earlier.step.value for earlier in lines[:at]}
+def _doubtful_literals(lines: list[_Line], known: frozenset[Fraction]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The literals that equal an earlier result, and those that come from nowhere we know."""
+    ambiguous, unexplained = [], []
+    results: set[Fraction] = set()
+    for line in lines:
         for leaf in leaves(line.tree):
-            if isinstance(leaf, Number) and not {leaf.value, evaluate(leaf)} & (known | CONSTANTS | COMMON | results):
-                found.append(to_python(leaf))
-    return tuple(found)
+            if isinstance(leaf, Number) and leaf.value in results:
+                ambiguous.append(to_python(leaf))
+            elif isinstance(leaf, Number) and not {leaf.value, evaluate(leaf)} & (known | CONSTANTS | COMMON):
+                unexplained.append(to_python(leaf))
+        results.add(line.step.value)
+    return tuple(ambiguous), tuple(unexplained)
