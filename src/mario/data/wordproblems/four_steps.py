@@ -13,9 +13,9 @@ TEMPLATES: tuple[Template, ...] = (
         numbers={"a": small(2, 90), "b": small(2, 9), "c": small(2, 90), "d": small(2, 9), "e": level()},
         digits="34",
         questions=(
-            "{P} buys {b} pens at {a} dollars each and {d} mugs at {c} dollars each. {He} has {e} dollars. "
+            "{P} buys {b} chairs at {a} dollars each and {d} lamps at {c} dollars each. {He} has {e} dollars. "
             "How many dollars are left?",
-            "Pizza costs {a} dollars, salad {c}. {P} has {e} dollars and pays for {b} pizzas and {d} salads. "
+            "A cap costs {a} dollars, a shirt {c}. {P} has {e} dollars and pays for {b} caps and {d} shirts. "
             "How many dollars does {he} keep?",
         ),
         steps=(
