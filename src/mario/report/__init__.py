@@ -5,6 +5,14 @@ Pure functions of what an evaluation left behind; deleting this package changes 
 
 from mario.report.page import build_report
 from mario.report.runs import ReportRun
-from mario.report.tables import summary_markdown, summary_table
+from mario.report.tables import SummaryRow, Table, summary_markdown, summary_rows, summary_table
 
-__all__ = ["ReportRun", "build_report", "summary_markdown", "summary_table"]
+__all__ = [
+    "ReportRun",
+    "SummaryRow",
+    "Table",
+    "build_report",
+    "summary_markdown",
+    "summary_rows",
+    "summary_table",
+]

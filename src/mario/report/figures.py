@@ -17,6 +17,7 @@ Figure = dict[str, Any]
 
 _DODGE = 0.08  # apart along the axis, so that intervals at one level do not cover each other
 _BINS = 24
+_LABEL = 32  # characters; a longer one would leave no room for the bars on a telephone
 
 
 def difficulty_figures(runs: Sequence[ReportRun], axis: Axis) -> list[tuple[str, Figure]]:
@@ -155,7 +156,8 @@ def _bin_width(most: int) -> int:
 
 
 def _plain(text: str) -> str:
-    """Plotly reads a little markup and %{…} in its labels; a name is to be read as it is."""
+    """A label as it is, and short: plotly reads a little markup and %{…} in its labels."""
+    text = text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("%{", "% {")
 
 

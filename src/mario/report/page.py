@@ -97,7 +97,7 @@ def headline(runs: Sequence[ReportRun], paired: Sequence[Pair]) -> list[Piece]:
     ]
     if not of_main:
         rate = accuracy(main.judged)
-        said = f" of {rate.n:,} problems, {main.mode_label}; in brackets the 95 % interval."
+        said = f" of its problems {main.mode_label} (n = {rate.n:,}). In brackets: the 95 % interval."
         return [(f"{main.model_label} solves ", False), (percent(rate), True), (said, False)]
     whole, *parts = of_main
     first, second = runs[whole.first], runs[whole.second]

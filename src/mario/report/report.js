@@ -19,6 +19,7 @@
   for (const place of document.querySelectorAll("[data-figure]")) show.figure(place, report.figures[place.dataset.figure]);
 
   // ---- filters
+  const anchor = (id) => "#" + encodeURI(id.toWellFormed()); // a lone surrogate has no place in an address
   const words = (name) => name.replaceAll("_", " ");
   const statusesOf = (attempt) => attempt.steps.map((step) => step.status).filter(Boolean);
   const FIELDS = {
@@ -172,7 +173,7 @@
           ["Verdict", el("span", {}, el("span", { class: `outcome ${attempt.outcome}` }, words(attempt.verdict)), ` — ${attempt.reason}`)],
           attempt.understood && attempt.understood !== attempt.answer ? ["Read as", attempt.understood] : null,
           ["Model", `${runs[attempt.run].model}, ${runs[attempt.run].mode}`],
-          ["Links", el("span", {}, el("a", { href: "#" + encodeURI(problem.id) }, "all attempts at this problem"), " · ", el("a", { href: "#find?" + here.replaceAll("+", "%20") }, "this attempt"))],
+          ["Links", el("span", {}, el("a", { href: anchor(problem.id) }, "all attempts at this problem"), " · ", el("a", { href: "#find?" + here.replaceAll("+", "%20") }, "this attempt"))],
         ]
           .filter(Boolean)
           .flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]),
@@ -207,7 +208,7 @@
       return el(
         "tr",
         {},
-        el("td", {}, el("a", { href: "#" + encodeURI(id) }, problem.question ? problem.question.slice(0, 160) : id)),
+        el("td", {}, el("a", { href: anchor(id) }, problem.question ? problem.question.slice(0, 160) : id)),
         el("td", { class: "short" }, problem.split ?? ""),
         el("td", {}, el("span", { class: `outcome ${first ? "correct" : "wrong"}` }, first ? "✓ " : "✗ "), answerOf(id, pair.first)),
         el("td", {}, el("span", { class: `outcome ${first ? "wrong" : "correct"}` }, first ? "✗ " : "✓ "), answerOf(id, pair.second)),
