@@ -250,6 +250,26 @@ def test_a_directory_never_changes_its_run(base: Path, whole: SftResult) -> None
         train_sft(CONFIG, [SOURCES[0], replace(SOURCES[1], content_hash="sha256:new")], str(base), whole.directory)
 
 
+def test_a_run_that_could_not_begin_binds_no_directory(base: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"lower train\.tokens_per_source"):
+        train_sft(replace(CONFIG, tokens_per_source=10**6), SOURCES, str(base), tmp_path)
+    result = train_sft(replace(CONFIG, tokens_per_source=500), SOURCES, str(base), tmp_path)
+    assert all(500 - 81 < source.tokens <= 500 for source in result.sources.values())
+
+
+def test_a_model_that_lies_there_is_not_overwritten(base: Path, tmp_path: Path) -> None:
+    there = shutil.copytree(base, tmp_path / "model")
+    with pytest.raises(StoreError, match="already holds a model"):
+        train_sft(CONFIG, SOURCES, str(there), there)
+    assert weights(there) == weights(base)
+
+
+def test_a_finished_run_without_its_model_is_damaged(base: Path, whole: SftResult, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes((whole.directory / "manifest.json").read_bytes())
+    with pytest.raises(StoreError, match="its model is gone"):
+        train_sft(CONFIG, SOURCES, str(base), tmp_path)
+
+
 RUN = """
 import sys, time
 sys.path.insert(0, {tests!r})
@@ -266,7 +286,7 @@ train_sft(replace(CONFIG, save_seconds={save_seconds}), SOURCES, {base!r}, Path(
 """
 
 
-def start(base: Path, out: Path, *, save_seconds: float, pause: float = 0.0, **options: Any) -> subprocess.Popen[str]:
+def start(base: Path, out: Path, *, save_seconds: float, pause: float) -> subprocess.Popen[str]:
     script = RUN.format(
         tests=str(Path(__file__).parent), base=str(base), out=str(out), save_seconds=save_seconds, pause=pause
     )
@@ -277,7 +297,6 @@ def start(base: Path, out: Path, *, save_seconds: float, pause: float = 0.0, **o
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
-        **options,
     )
 
 
@@ -334,17 +353,18 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(
 
 
 @pytest.mark.parametrize("limit", [200_000, 500_000])  # the model's weights do not fit; the optimizer's do not
-def test_a_full_disk_is_named(base: Path, tmp_path: Path, limit: int) -> None:
-    process = start(
-        base,
-        tmp_path,
-        save_seconds=0,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert errors.splitlines()[-1].startswith("mario.errors.StoreError"), errors[-2000:]
-    assert "free some and run the same command again" in errors.splitlines()[-1]
+def test_a_full_disk_is_named_and_space_is_all_it_takes(
+    base: Path, whole: SftResult, tmp_path: Path, limit: int
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(StoreError, match=r"space; free some and run the same command again"):
+            train_sft(replace(CONFIG, save_seconds=0), SOURCES, str(base), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    train_sft(CONFIG, SOURCES, str(base), tmp_path)
+    assert weights(tmp_path) == weights(whole.directory)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(base: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mario.errors import MissingExtra, StoreError, TrainingError
-from mario.store.jsonl import storing, write_json
+from mario.store.jsonl import storing
 from mario.store.run import read_manifest
 from mario.types import Manifest
 
@@ -48,13 +48,15 @@ def claim(out: Path) -> Iterator[None]:
 
 
 def adopt(manifest: Manifest, out: Path) -> Manifest:
-    """The manifest that counts: ours in a new directory, the one found there when it asks for the same training.
+    """The manifest that counts: the one found in `out` when it asks for the same training, else ours, not yet written.
 
     Raises:
-        StoreError: the directory holds another run; names what differs.
+        StoreError: the directory holds another run (names what differs), or a model that no run of ours made.
     """
+    has_model = (out / "config.json").exists() or any(out.glob("*.safetensors"))
     if not (out / "manifest.json").exists():
-        write_json(out / "manifest.json", manifest)
+        if has_model:
+            raise StoreError(f"{out} already holds a model; name another --out")
         return manifest
     found = read_manifest(out)
     old, new = _identity(found), _identity(manifest)
@@ -64,6 +66,8 @@ def adopt(manifest: Manifest, out: Path) -> Manifest:
                 f"{out} was made with {key} = {old.get(key)!r}, and this command says {new.get(key)!r}; "
                 "name another --out, or remove the directory to start afresh"
             )
+    if found.seconds is not None and not has_model:
+        raise StoreError(f"{out} says that it is trained, but its model is gone; remove the directory to train again")
     return found
 
 

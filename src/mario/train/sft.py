@@ -128,7 +128,7 @@ def _train(
     on_progress: Listener | None,
     report: Callable[[str], None],
 ) -> Manifest:
-    """Run or resume, write the model, and complete the manifest, which is written last."""
+    """Run or resume, write the model, and complete the manifest last of all."""
     tokenizer = checkpoint.load_tokenizer(directory)
     if tokenizer.eos_token_id is None:
         raise DataError(
@@ -141,6 +141,7 @@ def _train(
     device = checkpoint.pick_device(config.device)
     network = checkpoint.load_model(directory, dtype="float32", device=device)
     check_space(network, out)
+    write_json(out / "manifest.json", manifest)  # from here on the directory is this run's
 
     from mario.train.keeper import Keeper, last_checkpoint
 
