@@ -6,6 +6,7 @@ not grow with the file. What this module does not do: it knows no field of any d
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -152,7 +153,8 @@ def write_lines(path: Path, records: Iterable[Any]) -> int:
             f"{path}: cannot be written ({error.strerror or error}); check space and permissions"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # gone when all went well; the first error is the one to show
+            part.unlink()
     return count
 
 
