@@ -1,0 +1,64 @@
+"""The grader: is this answer the reference answer?
+
+>>> from mario.grade import is_equivalent
+>>> is_equivalent(r"\\frac{1}{2}", "0.5")
+True
+
+Names are imported on first use, so that `import mario.grade` costs nothing; SymPy is loaded only in a worker process,
+and only for the rare pair that exact and ball arithmetic leave undecided.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mario.grade.extract import Extraction, ExtractionRule, extract, extract_answer
+    from mario.grade.group import group
+    from mario.grade.judge import answer_type, canonical, grade, is_equivalent
+    from mario.grade.kinds import AnswerType
+    from mario.grade.options import STRICT, Options
+
+_HOME = {
+    "AnswerType": "kinds",
+    "Extraction": "extract",
+    "ExtractionRule": "extract",
+    "Options": "options",
+    "STRICT": "options",
+    "answer_type": "judge",
+    "canonical": "judge",
+    "extract": "extract",
+    "extract_answer": "extract",
+    "grade": "judge",
+    "group": "group",
+    "is_equivalent": "judge",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"mario.grade.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOME)
+
+
+__all__ = [
+    "STRICT",
+    "AnswerType",
+    "Extraction",
+    "ExtractionRule",
+    "Options",
+    "answer_type",
+    "canonical",
+    "extract",
+    "extract_answer",
+    "grade",
+    "group",
+    "is_equivalent",
+]

@@ -1,0 +1,96 @@
+"""The verdict on one pair: read both texts, compare them, say what was understood and why.
+
+`is_equivalent` is the fast road to the same decision. Neither forks, starts a thread or looks at a clock.
+
+What it does not do: extraction from a whole solution (`extract`), many pairs at once (`pool`).
+"""
+
+from __future__ import annotations
+
+from mario.grade.canonical import render
+from mario.grade.compare import compare
+from mario.grade.kinds import AnswerType, forced, kind_of
+from mario.grade.numeric import Match
+from mario.grade.options import Options
+from mario.grade.read import readings
+from mario.grade.tree import Node, Sequence, Unparsed
+from mario.types import Verdict, VerdictStatus
+
+DEFAULT = Options()
+
+
+def is_equivalent(reference: str, answer: str) -> bool:
+    """Whether the answer is the reference answer, by the default rules. Never raises on any two strings."""
+    return grade(reference, answer).equivalent
+
+
+def grade(
+    reference: str, answer: str, *, answer_type: AnswerType | str | None = None, options: Options = DEFAULT
+) -> Verdict:
+    """Compare an answer with the reference answer.
+
+    `answer_type` says what the question asks for where the notation leaves it open: `Interval`, `Vector`, `Set`.
+    A reference that cannot be read gives `REFERENCE_UNPARSED`: the problem is left unscored, never failed.
+    """
+    if reference == answer and reference.strip():
+        shown = _canonical_or_none(reference) or reference.strip()
+        return Verdict(VerdictStatus.EQUIVALENT, "the same text", shown, shown)
+    try:
+        left = readings(reference)
+    except Unparsed as why:
+        return Verdict(VerdictStatus.REFERENCE_UNPARSED, f"the reference cannot be read: {why}")
+    try:
+        right = readings(answer)
+    except Unparsed as why:
+        return Verdict(VerdictStatus.ANSWER_UNPARSED, f"the answer cannot be read: {why}", render(left[0]))
+    if answer_type is not None:
+        wanted = AnswerType(answer_type)
+        left = tuple(forced(node, wanted) for node in left)
+        right = tuple(forced(node, wanted) for node in right)
+    match = _best(left, right, options)
+    status = {True: VerdictStatus.EQUIVALENT, False: VerdictStatus.DIFFERENT, None: VerdictStatus.UNDECIDED}[match.same]
+    return Verdict(status, match.reason, render(left[0]), render(right[0]))
+
+
+def _best(left: tuple[Node, ...], right: tuple[Node, ...], options: Options) -> Match:
+    first: Match | None = None
+    for i, a in enumerate(left):
+        for j, b in enumerate(right):
+            if i + j and not (isinstance(a, Sequence) and isinstance(b, Sequence)):
+                continue  # a second reading is only a list, and only a list asks for it
+            if i + j and "()" in (getattr(a, "kind", ""), getattr(b, "kind", "")):
+                continue  # 1,234 is not the point (1, 234)
+            try:
+                match = compare(a, b, options)
+            except (Unparsed, RecursionError) as why:
+                match = Match(None, f"could not be compared: {why}")
+            if match.same:
+                return match
+            first = first or match
+    assert first is not None
+    return first
+
+
+def canonical(answer: str) -> str | None:
+    """What was understood, as one plain text; None when the answer cannot be read.
+
+    The canonical text of a canonical text is itself.
+    """
+    return _canonical_or_none(answer)
+
+
+def _canonical_or_none(answer: str) -> str | None:
+    try:
+        return render(readings(answer)[0])
+    except Unparsed:
+        return None
+
+
+def answer_type(answer: str) -> AnswerType:
+    """The type of an answer among the eleven of MARIO Eval; `Others` for words and for what cannot be read."""
+    try:
+        return kind_of(readings(answer)[0])
+    except Unparsed:
+        return AnswerType.OTHERS
+
+

@@ -1,0 +1,237 @@
+"""Are two values the same number or the same expression? Exact first, then the two named rules for decimals.
+
+Rationals are compared as rationals. Everything else is compared by balls: at several seeded points when symbols
+occur, at rising precision when none do. A decimal may stand for an exact value in two ways only: it is the correct
+rounding to `rounding_digits` digits or more, or it is off by floating point noise.
+
+What this file does not do: no units, no containers, no equations.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+from flint import acb, arb
+
+from mario.grade.balls import INTEGER_ROUNDS, Evaluation, OverBudget, Undefined, has_imaginary, precision
+from mario.grade.exact import rational
+from mario.grade.options import Options
+from mario.grade.tree import Apply, Constant, Node, Number, symbols, walk
+
+NOISE = Fraction(1, 10**10)
+NOISE_DIGITS = 10  # a decimal shown with so many digits came from a machine
+ROUNDS = 8
+ENOUGH = 3  # agreeing points that accept; one disagreeing point refutes
+LEVELS = (80, 320, 1600, 6400)  # bits tried on constants before giving up
+
+
+class Match(NamedTuple):
+    """`same` is None when it could not be decided within the budget."""
+
+    same: bool | None
+    reason: str
+
+
+def same_value(a: Node, b: Node, options: Options) -> Match:
+    """Compare two values (numbers or expressions)."""
+    if a == b:
+        return Match(True, "same expression")
+    left, right = rational(a), rational(b)
+    if left is not None and right is not None:
+        if left == right:
+            return Match(True, "same rational number")
+        if options.percent_guess and (left == 100 * right or right == 100 * left):
+            return Match(True, "equal up to a factor of 100 (option percent_guess)")
+        if isinstance(a, Number) and isinstance(b, Number) and not a.digits and not b.digits:
+            return Match(False, f"{_short(left)} is not {_short(right)}")
+    exact = _compare(a, b, left, right)
+    if exact.same is True:
+        return exact
+    if options.rounding_digits or options.float_noise:
+        rounded = _rounding(a, b, options)
+        if rounded is not None:
+            return rounded
+    return exact
+
+
+def _short(value: Fraction) -> str:
+    text = str(value)
+    return text if len(text) <= 30 else f"a number of {len(text)} characters"
+
+
+def _compare(a: Node, b: Node, left: Fraction | None, right: Fraction | None) -> Match:
+    if left is not None and right is not None:
+        return Match(False, f"{_short(left)} is not {_short(right)}")
+    infinite = _infinity(a), _infinity(b)
+    if any(infinite):
+        return Match(infinite[0] == infinite[1], "infinities of the same sign" if infinite[0] else "not both infinite")
+    bases = (0, 10) if any(isinstance(p, Apply) and p.head == "log" and len(p.args) == 1 for p in walk(a)) else (0,)
+    if len(bases) == 1 and any(isinstance(p, Apply) and p.head == "log" and len(p.args) == 1 for p in walk(b)):
+        bases = (0, 10)
+    results = [_constants(a, b, base) if not (symbols(a) | symbols(b)) else _points(a, b, base) for base in bases]
+    for result in results:
+        if result.same is True:
+            return result
+    return results[0]
+
+
+def _infinity(node: Node) -> int:
+    match node:
+        case Constant("oo"):
+            return 1
+        case Apply("neg", (Constant("oo"),)):
+            return -1
+    return 0
+
+
+def _constants(a: Node, b: Node, log_base: int) -> Match:
+    for bits in LEVELS:
+        with precision(bits):
+            try:
+                x = Evaluation(log_base=log_base).evaluate(a)
+                y = Evaluation(log_base=log_base).evaluate(b)
+            except Undefined as reason:
+                return Match(False, f"no value: {reason}")
+            except OverBudget:
+                return Match(None, "too many operations")
+            if not x.overlaps(y):
+                return Match(False, f"{_shown(x)} is not {_shown(y)}")
+            if bits > LEVELS[0] and _tight(x, y):
+                return Match(True, f"equal to {bits} bits")
+    return Match(None, "equal as far as they could be evaluated")
+
+
+def _tight(x: acb, y: acb) -> bool:
+    """The overlap is so narrow that it can only be equality."""
+    difference = x - y
+    width = abs(difference).upper()
+    size = abs(x).upper()
+    if width < arb(2) ** -200:
+        return True
+    return bool(width < arb(2) ** -60 and width < size * arb(2) ** -60)
+
+
+def _shown(value: acb) -> str:
+    real = value.real.mid().str(8, radius=False)
+    if value.imag.contains(0):
+        return str(real)
+    return f"{real} + {value.imag.mid().str(8, radius=False)}i"
+
+
+def _points(a: Node, b: Node, log_base: int) -> Match:
+    """Expressions with symbols: real points of both signs, then positive integers, then the complex plane."""
+    plans = [(False, range(ROUNDS))]
+    if not (has_imaginary(a) or has_imaginary(b)):
+        plans = [(True, range(ROUNDS)), (True, range(INTEGER_ROUNDS, INTEGER_ROUNDS + 6)), (False, range(ROUNDS))]
+    try:
+        for is_real, rounds in plans:
+            agreed = 0
+            for round_ in rounds:
+                verdict = _at(a, b, round_, is_real, log_base, 160)
+                if verdict is None:
+                    continue
+                if not verdict:
+                    return Match(False, "different at a test point")
+                agreed += 1
+                if agreed > ENOUGH:
+                    break
+            if agreed >= ENOUGH:
+                return _confirmed(a, b, rounds, is_real, log_base)
+    except OverBudget:
+        return Match(None, "too many operations")
+    return Match(None, "no test point is in both domains")
+
+
+def _at(a: Node, b: Node, round_: int, is_real: bool, log_base: int, bits: int) -> bool | None:
+    with precision(bits):
+        try:
+            x = Evaluation(round_, is_real, None, log_base).evaluate(a)
+            y = Evaluation(round_, is_real, None, log_base).evaluate(b)
+        except Undefined:
+            return None
+        return bool(x.overlaps(y))
+
+
+def _confirmed(a: Node, b: Node, rounds: range, is_real: bool, log_base: int) -> Match:
+    """One more look at high precision, so that huge or tiny terms cannot hide in the width of a ball."""
+    for bits in LEVELS[2:]:
+        for round_ in rounds:
+            with precision(bits):
+                try:
+                    x = Evaluation(round_, is_real, None, log_base).evaluate(a)
+                    y = Evaluation(round_, is_real, None, log_base).evaluate(b)
+                except Undefined:
+                    continue
+                if not x.overlaps(y):
+                    return Match(False, "different at a test point")
+                if _tight(x, y):
+                    return Match(True, "equal at every test point")
+                break
+    return Match(None, "equal as far as they could be evaluated")
+
+
+def _rounding(a: Node, b: Node, options: Options) -> Match | None:
+    """The rules for decimals; None when they do not apply or do not help."""
+    shown_a, shown_b = _digits(a), _digits(b)
+    if not shown_a and not shown_b:
+        return None
+    coarse_a = shown_a and (not shown_b or shown_a <= shown_b)
+    if shown_a and shown_b and abs(shown_a - shown_b) < 2 and min(shown_a, shown_b) < NOISE_DIGITS:
+        return None  # two readings of one precision: each says exactly what it says
+
+    def radius(number: Number) -> Fraction:
+        return slack(number, options)
+
+    def noise_only(number: Number) -> Fraction:
+        return slack(number, options) if number.digits >= NOISE_DIGITS else Fraction(0)
+
+    first, second = (radius, noise_only) if coarse_a else (noise_only, radius)
+    free = symbols(a) | symbols(b)
+    rounds: range = range(ROUNDS) if free else range(1)
+    agreed = 0
+    for round_ in rounds:
+        with precision(160):
+            try:
+                x = Evaluation(round_, False, first).evaluate(a)
+                y = Evaluation(round_, False, second).evaluate(b)
+            except (Undefined, OverBudget):
+                continue
+            if not x.overlaps(y) or _wide(x) or _wide(y):
+                return None
+            agreed += 1
+    if agreed < (ENOUGH if free else 1):
+        return None
+    shown = min(d for d in (shown_a, shown_b) if d)
+    if shown >= NOISE_DIGITS:
+        return Match(True, "equal up to floating point noise")
+    return Match(True, f"a correct rounding to {shown} digits")
+
+
+def _wide(value: acb) -> bool:
+    """A ball too wide to mean anything: wider than a thousandth of its size (noise around zero excepted)."""
+    width = max(value.real.rad(), value.imag.rad(), key=lambda r: float(r.mid()) if r.is_finite() else 1e300)
+    return bool(width > abs(value).upper() / 500) and bool(width > arb(10) ** -10)
+
+
+def _digits(node: Node) -> int:
+    """Least number of digits shown by the decimals of a tree, whole numbers apart; 0 when there are none."""
+    found = [p.digits for p in walk(node) if isinstance(p, Number) and p.digits and p.value.denominator != 1]
+    return min(found, default=0)
+
+
+def slack(number: Number, options: Options) -> Fraction:
+    """How far the value that a decimal stands for may lie from the decimal."""
+    size = abs(number.value)
+    if number.value.denominator == 1 or number.places <= 0:
+        return Fraction(0)
+    if options.float_noise:
+        if number.digits >= NOISE_DIGITS and size < NOISE:
+            return size
+        if Fraction(1, 10**17) <= size < Fraction(1, 10**14):
+            return size
+        if number.digits >= NOISE_DIGITS:
+            return max(Fraction(1, 2 * 10**number.places), size * NOISE)
+    if options.rounding_digits and number.digits >= options.rounding_digits:
+        return Fraction(1, 2 * 10**number.places)
+    return Fraction(0)

@@ -1,0 +1,233 @@
+"""From what was written to what is meant: one form for spellings that carry the same structure.
+
+Scientific notation becomes one decimal, a container of one value becomes the value, `\\pm` becomes its two values,
+`a \\approx b` becomes a, a true sum such as `35+70=105` becomes 105, degree and percent signs become units, and
+matrix arithmetic is carried out.
+
+What it does not do: no simplification of values, no comparison.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+
+from mario.grade.calls import grid
+from mario.grade.exact import rational
+from mario.grade.tree import (
+    Apply,
+    Matrix,
+    Node,
+    Number,
+    Quantity,
+    Relation,
+    Sequence,
+    Symbol,
+    Text,
+    Unparsed,
+    children,
+    rebuild,
+    symbols,
+    walk,
+)
+
+MAX_SIGNS = 4
+
+
+def shape(node: Node) -> Node:
+    node = _inside(node)
+    return _expanded(node)
+
+
+def _inside(node: Node) -> Node:
+    parts = children(node)
+    if parts:
+        node = rebuild(node, tuple(_inside(part) for part in parts))
+    match node:
+        case Apply("mul", (Number() as factor, Apply("pow", (Number(ten), Number(power))))) if (
+            ten == 10 and factor.digits and power.denominator == 1 and abs(power) < 400
+        ):
+            return Number(factor.value * ten ** int(power), factor.digits, factor.places - int(power))
+        case Apply("neg", (Number(value, digits, places),)):
+            return Number(-value, digits, places)
+        case Apply("neg", (Apply("neg", (inner,)),)):
+            return inner
+        case Apply("neg", (Quantity(value, unit),)):
+            return Quantity(Apply("neg", (value,)), unit)
+        case Apply("add" | "mul" | "neg" | "div" | "det" | "pow", args) if any(isinstance(a, Matrix) for a in args):
+            return _matrix(node)
+        case Relation():
+            return _relation(node)
+        case Sequence(_, (single,)) if not isinstance(single, Text):
+            return single
+        case Matrix(((single,),)):
+            return single
+    return node
+
+
+def _relation(node: Relation) -> Node:
+    if "~" in node.ops:
+        cut = node.ops.index("~")
+        if cut == 0:
+            return node.terms[0]
+        node = Relation(node.ops[:cut], node.terms[: cut + 1])
+    if set(node.ops) == {"="}:
+        if all(isinstance(t, Number | Apply) and not symbols(t) for t in node.terms):
+            values = [rational(term) for term in node.terms]
+            if None not in values and len(set(values)) == 1:
+                return node.terms[-1]
+        elif len(node.ops) > 1:
+            # x = 2 + 3 = 5 says x = 5 when the constants agree.
+            values = [rational(term) for term in node.terms[1:]]
+            if None not in values and len(set(values)) == 1:
+                return Relation(("=",), (node.terms[0], node.terms[-1]))
+    return node
+
+
+def _matrix(node: Apply) -> Node:
+    match node:
+        case Apply("det", (Matrix(rows),)):
+            if len(rows) != len(rows[0]) or len(rows) > 4:
+                raise Unparsed("a determinant of this shape")
+            return _determinant(rows)
+        case Apply("neg", (Matrix(rows),)):
+            return _each(rows, lambda cell: Apply("neg", (cell,)))
+        case Apply("div", (Matrix(rows), divisor)) if not isinstance(divisor, Matrix):
+            return _each(rows, lambda cell: Apply("div", (cell, divisor)))
+        case Apply("add", args) if all(isinstance(a, Matrix) for a in args):
+            total = args[0]
+            for other in args[1:]:
+                assert isinstance(total, Matrix) and isinstance(other, Matrix)
+                if (len(total.rows), len(total.rows[0])) != (len(other.rows), len(other.rows[0])):
+                    raise Unparsed("a sum of matrices of different shapes")
+                total = Matrix(
+                    tuple(
+                        tuple(Apply("add", (x, y)) for x, y in zip(r, s, strict=True))
+                        for r, s in zip(total.rows, other.rows, strict=True)
+                    )
+                )
+            return total
+        case Apply("mul", args):
+            total = args[0]
+            for other in args[1:]:
+                total = _times(total, other)
+            return total
+    raise Unparsed("a matrix inside arithmetic")
+
+
+def _each(rows: tuple[tuple[Node, ...], ...], change: object) -> Matrix:
+    assert callable(change)
+    return Matrix(tuple(tuple(change(cell) for cell in row) for row in rows))
+
+
+def _times(a: Node, b: Node) -> Node:
+    if isinstance(a, Matrix) and isinstance(b, Matrix):
+        if len(a.rows[0]) != len(b.rows) or len(a.rows) > 6 or len(b.rows[0]) > 6:
+            raise Unparsed("a product of matrices of these shapes")
+        columns = list(zip(*b.rows, strict=True))
+        return grid(
+            [
+                [Apply("add", tuple(Apply("mul", (x, y)) for x, y in zip(row, column, strict=True))) for column in columns]
+                for row in a.rows
+            ]
+        )
+    if isinstance(a, Matrix):
+        return _each(a.rows, lambda cell: Apply("mul", (cell, b)))
+    if isinstance(b, Matrix):
+        return _each(b.rows, lambda cell: Apply("mul", (a, cell)))
+    return Apply("mul", (a, b))
+
+
+def _determinant(rows: tuple[tuple[Node, ...], ...]) -> Node:
+    if len(rows) == 1:
+        return rows[0][0]
+    terms: list[Node] = []
+    for column, cell in enumerate(rows[0]):
+        minor = tuple(row[:column] + row[column + 1 :] for row in rows[1:])
+        term: Node = Apply("mul", (cell, _determinant(minor)))
+        terms.append(Apply("neg", (term,)) if column % 2 else term)
+    return Apply("add", tuple(terms))
+
+
+def _expanded(node: Node) -> Node:
+    """Signs and units at the level of whole items."""
+    match node:
+        case Sequence("" | "{}" | "[]" as kind, items):
+            flat: list[Node] = []
+            for item in items:
+                choices = signs(item)
+                flat.extend(_united(choice) for choice in choices)
+            return Sequence(kind, tuple(flat)) if len(flat) != 1 else flat[0]
+        case _:
+            choices = signs(node)
+            if len(choices) > 1:
+                return Sequence("", tuple(_united(choice) for choice in choices))
+            return _united(node)
+
+
+def _united(node: Node) -> Node:
+    """Degree and percent signs as units of the item they stand on."""
+    match node:
+        case Apply("deg" | "pct" as head, (inner,)):
+            return Quantity(_united_value(inner), head)
+        case Apply("neg", (Apply("deg" | "pct" as head, (inner,)),)):
+            return Quantity(Apply("neg", (inner,)), head)
+        case Apply("mul", (*front, Apply("deg" | "pct" as head, (inner,)))) if front:
+            return Quantity(Apply("mul", (*front, inner)), head)
+        case Quantity(Apply("deg", (inner,)), unit) if unit in ("c", "f", "celsius", "fahrenheit"):
+            return Quantity(inner, f"deg {unit[0]}")
+        case Relation(ops, terms):
+            return Relation(ops, tuple(_united(term) for term in terms))
+        case Sequence(kind, items):
+            return Sequence(kind, tuple(_united(item) for item in items))
+    return node
+
+
+def _united_value(node: Node) -> Node:
+    return node.value if isinstance(node, Quantity) else node
+
+
+def signs(node: Node) -> list[Node]:
+    """Every reading of the plus-minus signs below a node, in the order written."""
+    found = [part for part in walk(node) if isinstance(part, Apply) and part.head in ("pm", "mp")]
+    if not found:
+        return [node]
+    if len(found) > MAX_SIGNS:
+        raise Unparsed(f"more than {MAX_SIGNS} plus-minus signs")
+    linked = any(part.head == "mp" for part in found) and any(part.head == "pm" for part in found)
+    if linked:
+        return [_signed(node, [plus] * len(found)) for plus in (True, False)]
+    return [_signed(node, list(choice)) for choice in product((True, False), repeat=len(found))]
+
+
+def _signed(node: Node, choice: list[bool]) -> Node:
+    """Replace the plus-minus signs, consuming `choice` from the front."""
+    if isinstance(node, Apply) and node.head in ("pm", "mp"):
+        plus = choice.pop(0) == (node.head == "pm")
+        parts = [_signed(arg, choice) for arg in node.args]
+        last = parts[-1] if plus else Apply("neg", (parts[-1],))
+        return last if len(parts) == 1 else Apply("add", (parts[0], last))
+    parts_ = children(node)
+    return rebuild(node, tuple(_signed(part, choice) for part in parts_)) if parts_ else node
+
+
+def simple(value: int | Fraction) -> Number:
+    return Number(Fraction(value))
+
+
+def is_name(node: Node) -> bool:
+    """Something an equation may define: x, f(x), AB, |AB|, a word, a tuple of names, V_1:V_2."""
+    match node:
+        case Symbol() | Text():
+            return True
+        case Apply("abs", (inner,)):
+            return is_name(inner) and inner != Symbol("x")
+        case Apply("mul", args):
+            return all(isinstance(a, Symbol) and a.name[:1].isupper() for a in args)
+        case Sequence("()" | "", items):
+            return bool(items) and all(isinstance(item, Symbol) for item in items)
+        case Apply(head, _):
+            return head.startswith("?")
+    from mario.grade.tree import Ratio
+
+    return isinstance(node, Ratio) and all(is_name(part) for part in node.parts)
