@@ -248,6 +248,27 @@ def test_an_unreachable_engine_is_a_failure_not_a_wrong_answer(tmp_path: Path) -
     assert (again.done, again.resumed, again.failed) == (3, 2, 0)
 
 
+def test_an_engine_that_never_answers_stops_the_run(tmp_path: Path) -> None:
+    def gone(_: Request) -> Completion:
+        raise EngineUnavailable("http://127.0.0.1:9/v1 cannot be reached")
+
+    with pytest.raises(EngineUnavailable, match="cannot be reached"):
+        solve(tmp_path, Author(gone), [problem(f"p{i}") for i in range(3)])
+
+
+def test_an_engine_that_dies_on_the_way_stops_the_run_and_keeps_what_is_done(tmp_path: Path) -> None:
+    def dying(request: Request) -> Completion:
+        if int(request.problem_id[1:]) >= 5:
+            raise EngineUnavailable("connection refused")
+        return answer("42")
+
+    problems = [problem(f"p{i}") for i in range(300)]
+    with pytest.raises(EngineUnavailable):
+        solve(tmp_path, Author(dying), problems, SolveConfig(concurrency=4))
+    progress = solve(tmp_path, Author(lambda _: answer("42")), problems)
+    assert (progress.resumed, progress.done) == (5, 300)
+
+
 class Losing:
     """An interpreter whose kernels are lost a given number of times before they hold."""
 

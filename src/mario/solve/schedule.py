@@ -5,7 +5,8 @@ passes the journal: what is there is not asked again, and what is new is durable
 is opened when an attempt first has code that the journal does not answer; earlier snippets of that attempt are then
 run once more to rebuild its state (their outputs stay as journalled).
 
-An engine that is unreachable or an interpreter that loses a kernel makes a `Failure`, never a wrong answer.
+An engine that fails in passing or an interpreter that loses a kernel makes a `Failure`, never a wrong answer. An engine
+that has never answered, or has failed many times in a row, is gone: the run stops, and the same command resumes it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mario.store import Journal
 from mario.types import Completion, Failure, Observation, ObservationStatus, Request, Trajectory
 
 KERNEL_TRIES = 3
+ENGINE_PATIENCE = 100  # failures in a row, each after the engine's own retries
 Listener = Callable[[str, str], None]  # (kind: "text" | "code" | "output", text)
 
 
@@ -35,6 +37,8 @@ class Schedule:
     journal: Journal | None = None
     interpreter_key: str = ""  # names the interpreter's limits and style in the journal
     failures: list[Failure] = field(default_factory=list)
+    _silent: int = 0  # failures of the engine since it last answered
+    _heard: bool = False  # whether it ever answered
 
     async def run_all(
         self, rollouts: Iterable[Rollout], concurrency: int, on_done: Callable[[Trajectory], None]
@@ -60,11 +64,25 @@ class Schedule:
         session = _Session(self, rollout)
         try:
             return await session.finish(listen)
-        except (EngineUnavailable, _KernelLost) as error:
-            self.failures.append(Failure(rollout.problem.id, rollout.sample_index, f"{type(error).__name__}: {error}"))
-            return None
+        except EngineUnavailable as error:
+            self._silent += 1
+            if not self._heard or self._silent >= ENGINE_PATIENCE:
+                raise
+            self._failed(rollout, error)
+        except _KernelLost as error:
+            self._failed(rollout, error)
         finally:
             await session.close()
+        return None
+
+    async def ask(self, request: Request, on_text: TextListener | None) -> Completion:
+        """The engine's answer, noting that it lives."""
+        completion = await self.engine.generate(request, on_text)
+        self._heard, self._silent = True, 0
+        return completion
+
+    def _failed(self, rollout: Rollout, error: Exception) -> None:
+        self.failures.append(Failure(rollout.problem.id, rollout.sample_index, str(error)))
 
 
 class _KernelLost(Exception):
@@ -105,12 +123,12 @@ class _Session:
     async def _generate(self, request: Request, on_text: TextListener | None) -> Completion:
         journal, engine = self.schedule.journal, self.schedule.engine
         if journal is None:
-            return await engine.generate(request, on_text)
+            return await self.schedule.ask(request, on_text)
         self.last_key = content_hash({"engine": engine.name, "request": request})
         stored = journal.get(self.last_key)
         if stored is not None:
             return from_json(Completion, stored)
-        completion = await engine.generate(request, on_text)
+        completion = await self.schedule.ask(request, on_text)
         await journal.put(self.last_key, to_json(completion), **self._note("completion"))
         return completion
 

@@ -1,0 +1,190 @@
+"""The command as people and scripts meet it: exit codes, one-line errors with a remedy, the road from end to end."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mario.cli.app import VERBS
+
+PROBLEM = {"id": "a", "question": "What is 2 + 3?", "answer": "5", "source": "tests", "split": "test"}
+SOLVED = [
+    {"question": "Tim has 4 pens and buys 3. How many has he?", "answer": "He has 4+3=<<4+3=7>>7 pens.\n#### 7"},
+    {"question": "A row has 6 seats. How many have 5 rows?", "answer": "They have 6*5=<<6*5=30>>30 seats.\n#### 30"},
+    {"question": "Ann is 9. How old is she?", "answer": "It says so.\n#### 9"},
+]
+
+
+def mario(*arguments: str, cwd: Path | None = None, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mario", *arguments],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", **env},
+        timeout=150,
+    )
+
+
+def lines(path: Path, rows: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_help_is_quick_and_ends_with_an_example(verb: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = mario(*([verb, "--help"] if verb else ["--help"]))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.returncode == 0
+    assert "example: mario" in done.stdout
+    assert done.stderr == ""
+    # Processor time, so that a busy machine does not fail it; on an idle one this is the wall time.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime <= 0.5
+
+
+def test_version_and_no_arguments() -> None:
+    assert mario("--version").stdout.startswith("mario 0.")
+    assert "usage: mario VERB" in mario().stdout
+
+
+def test_data_writes_json_lines_to_stdout() -> None:
+    done = mario("data", "wordproblems", "--count", "3", "--split", "test-heldout")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0
+    assert len(rows) == 3
+    assert {row["split"] for row in rows} == {"test-heldout"}
+
+
+MISUSE = [
+    (["evalute"], 2, "did you mean 'evaluate'"),
+    (["data", "--cuont", "3"], 2, "did you mean 'count'"),
+    (["data", "--count", "many"], 2, "count must be an integer, got \"many\""),
+    (["data", "nonsense"], 2, "source must be one of"),
+    (["data", "gsm8k"], 2, "needs path"),
+    (["data", "gsm8k", "missing.jsonl"], 1, "missing.jsonl does not exist"),
+    (["annotate", "missing", "--out", "o"], 1, "does not exist; make it with: mario data"),
+    (["annotate"], 2, "problems is missing"),
+    (["evaluate", "problems.jsonl"], 2, "no --out given"),
+    (["evaluate", "problems.jsonl", "--out", "o", "--solve.samples", "4"], 2, "would draw the same answer 4 times"),
+    (["evaluate", "problems.jsonl", "--out", "o", "--shots", "2"], 2, "needs examples"),
+    (["evaluate", "--recipe", "no.toml", "--out", "o"], 2, "recipe no.toml does not exist"),
+    (["evaluate", "--recipe", "typo.toml", "--out", "o"], 2, "did you mean 'solve.samples'"),
+    (["evaluate", "--recipe", "broken.toml", "--out", "o"], 2, "is not TOML"),
+    (["run", "stages.toml"], 2, "stage b: unknown stage 'taugt'; did you mean 'taught'"),
+    (["run", "empty.toml"], 2, "no stages"),
+    (["solve", "1+1?"], 2, "make demo"),
+    (["solve", " "], 2, "the question is empty"),
+    (["report", "nowhere"], 1, "has no manifest.json"),
+    (["train", "sft", "nowhere", "--out", "o"], 1, "run the stage that makes it"),
+    (["train", "sft", "--out", "o"], 2, "data is missing"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bench")
+    lines(folder / "problems.jsonl", [PROBLEM])
+    (folder / "typo.toml").write_text('problems = ["problems.jsonl"]\nsolve.sampels = 3\n')
+    (folder / "broken.toml").write_text("solve = = 3\n")
+    (folder / "empty.toml").write_text('out = "o"\n')
+    (folder / "stages.toml").write_text(
+        'out = "o"\n[stages.taught]\nverb = "data"\n[stages.b]\nverb = "annotate"\nproblems = "@taugt"\n'
+    )
+    return folder
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), MISUSE, ids=lambda value: str(value)[:40])
+def test_misuse_is_one_line_with_its_remedy(bench: Path, arguments: list[str], code: int, message: str) -> None:
+    done = mario(*arguments, cwd=bench)
+    assert message in done.stderr
+    assert done.returncode == code
+    assert done.stderr.startswith("mario: ")
+    assert done.stderr.count("\n") == 1
+    assert not (bench / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"id": "a", "question": "x", "answer": "1", "source": "s", "split": "t"}\n{"id": \n', "line 2"),
+        ('{"id": "a", "question": "x", "source": "s", "split": "t"}\n', "answer"),
+        ('{"id": "a", "question": 3, "answer": "1", "source": "s", "split": "t"}\n', "question"),
+        ("", "empty"),
+    ],
+    ids=["broken line", "missing field", "wrong type", "empty file"],
+)
+def test_broken_problem_files_are_named(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "p.jsonl").write_text(content)
+    done = mario("annotate", "p.jsonl", "--out", "o", cwd=tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "p.jsonl" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_gsm8k_to_a_verified_training_set(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "train.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps(row) + "\n" for row in SOLVED)
+    assert mario("data", "gsm8k", "train.jsonl.gz", "--split", "train", "--out", "p", cwd=tmp_path).returncode == 0
+    done = mario("annotate", "p", "--out", "taught", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)
+    assert (counts["problems"], counts["attempts"], counts["kept"]) == (3, 2, 2)
+    assert sum(counts["drops"].values()) == 1
+    kept = [json.loads(line) for line in (tmp_path / "taught" / "kept" / "00000.jsonl").read_text().splitlines()]
+    assert [row["answer"] for row in kept] == ["7", "30"]
+    assert kept[0]["steps"][0]["observation"]["output"] == "7"
+    again = mario("annotate", "p", "--out", "taught", "--json", cwd=tmp_path)
+    assert json.loads(again.stdout) == counts
+    other = mario("annotate", "p", "--out", "taught", "--solve.format", "text", cwd=tmp_path)
+    assert other.returncode == 1
+    assert "was made with recipe.solve.format = 'inline'" in other.stderr
+
+
+def test_every_format_of_the_calculator_teacher_verifies(tmp_path: Path) -> None:
+    mario("data", "wordproblems", "--count", "12", "--out", "p", cwd=tmp_path)
+    for format in ("inline", "text", "tools"):
+        done = mario("annotate", "p", "--out", format, "--solve.format", format, "--json", cwd=tmp_path)
+        assert json.loads(done.stdout)["kept"] == 12, done.stderr
+
+
+def test_no_space_is_named_and_a_rerun_goes_on(tmp_path: Path) -> None:
+    mario("data", "wordproblems", "--count", "60", "--out", "p", cwd=tmp_path)
+    command = [sys.executable, "-m", "mario", "annotate", "p", "--out", "o"]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, preexec_fn=limit, timeout=100)
+    assert done.returncode == 1
+    assert "no space left" in done.stderr.splitlines()[-1]
+    assert "run the same command again" in done.stderr
+    again = mario("annotate", "p", "--out", "o", "--json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["kept"] == 60
+
+
+def test_an_unreachable_server_is_one_line_and_no_wrong_answer(tmp_path: Path) -> None:
+    lines(tmp_path / "p.jsonl", [PROBLEM])
+    flags = ["--engine.endpoint", "http://127.0.0.1:9/v1", "--engine.model", "m", "--engine.max_retries", "0"]
+    done = mario("evaluate", "p.jsonl", "--out", "o", *flags, cwd=tmp_path, OPENAI_API_KEY="none")
+    assert done.returncode == 1
+    assert "http://127.0.0.1:9/v1" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "o" / "trajectories").glob("*.seal.json"))
+
+
+def test_doctor_names_the_sandbox() -> None:
+    done = mario("doctor", "--json")
+    findings = {row["what"]: row for row in json.loads(done.stdout)}
+    assert findings["sandbox"]["state"] == "ok", findings["sandbox"]
+    assert done.returncode == 0
