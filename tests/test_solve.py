@@ -264,7 +264,7 @@ def test_an_engine_that_dies_on_the_way_stops_the_run_and_keeps_what_is_done(tmp
 
     problems = [problem(f"p{i}") for i in range(300)]
     with pytest.raises(EngineUnavailable):
-        solve(tmp_path, Author(dying), problems, SolveConfig(concurrency=4))
+        solve(tmp_path, Author(dying), problems, SolveConfig(concurrency=1))
     progress = solve(tmp_path, Author(lambda _: answer("42")), problems)
     assert (progress.resumed, progress.done) == (5, 300)
 
