@@ -19,10 +19,10 @@ _TABLE = str.maketrans(UNICODE)
 _SUPER = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
 _SUB = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
 _THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,\s*\\[!,;: ]|\\[,!]\s*,?|\{,\}\\!)\s*(?=\d{3}(?!\d))")
-_SPACING = re.compile(r"\\[,;:!>]|~")
+_SPACING = re.compile(r"(?<!\\)(?:\\\\)*\\[,;:!>]|~")
 _LOOK = re.compile(
     r"\\(?:left|right|[bB]igg?[lrm]?|middle|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|hline|rm|bf|"
-    r"normalsize|large|Large|small|qquad|quad|enspace|thinspace)(?![A-Za-z])"
+    r"normalsize|large|Large|small|qquad|quad|enspace|thinspace)(?![A-Za-z])(?:(?<=left|ight)\s*\.)?"
 )
 _PREFIX = re.compile(
     r"^\s*(?:so|thus|hence|therefore)?,?\s*(?:the|my|our)?\s*(?:final\s+|correct\s+)?(?:answer|result|solution)s?\s*"
@@ -32,7 +32,7 @@ _PREFIX = re.compile(
 _ENVIRONMENT = re.compile(r"\\begin\s*\{")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z{}()\[\],;!|%$])")
 _RUN = re.compile(r"\\{2,}(?=[A-Za-z])")
-_SINGLE_BREAK = re.compile(r"(?<!\\)\\(?=[\d\-.\n]| *-?\d)")
+_SINGLE_BREAK = re.compile(r"(?<!\\)\\(?=[\d\-.\n]| +-?\d)")
 _CELL_COMMANDS = re.compile(r"\\+(frac|dfrac|tfrac|sqrt|pi|cdot|infty|theta|text|sin|cos|tan|begin|end|hline)(?![A-Za-z])")
 
 
@@ -48,6 +48,7 @@ def clean(text: str) -> str:
         if bare == text:
             break
         text = bare
+    text = _THOUSANDS.sub("", text)
     if "\\" in text:
         text = _backslashes(text)
     if "$" in text:
@@ -121,9 +122,7 @@ def _backslashes(text: str) -> str:
     else:
         text = _DOUBLED.sub(r"\\", text)
         text = text.replace("\\\\", " ")
-    text = _THOUSANDS.sub("", text)
-    text = _LOOK.sub(" ", text)
-    return _SPACING.sub(" ", text).replace("\\ ", " ").replace("\\\n", " ")
+    return re.sub(r"(?<!\\)\\(?=\s)", " ", _SPACING.sub(" ", _LOOK.sub(" ", text)))
 
 
 def _row_break_and_command(found: re.Match[str]) -> str:

@@ -396,6 +396,9 @@ def _sequences(a: Node, b: Node, options: Options) -> Match:
         if len(a.items) != len(b.items):
             return no(f"{len(a.items)} entries against {len(b.items)}")
         return _all(list(zip(a.items, b.items, strict=True)), options)
+    if all(isinstance(item, Sequence) and item.kind == "()" for item in (*a.items, *b.items)):
+        # Points are solutions: one given twice is given once. Numbers keep their multiplicity (2, 2, 3 is not 2, 3).
+        return _unordered(tuple(dict.fromkeys(a.items)), tuple(dict.fromkeys(b.items)), options)
     if a.kind == "[]" and b.kind == "{}" and len(a.items) == 2 and _ascending(a):
         return no("an interval against a set of two values")
     return _unordered(a.items, b.items, options)

@@ -17,7 +17,7 @@ from flint import acb, arb
 from mario.grade.balls import INTEGER_ROUNDS, Evaluation, OverBudget, Undefined, has_imaginary, precision
 from mario.grade.exact import rational
 from mario.grade.options import Options
-from mario.grade.tree import Apply, Constant, Node, Number, symbols, walk
+from mario.grade.tree import Apply, Constant, Node, Number, children, rebuild, symbols, walk
 
 NOISE = Fraction(1, 10**10)
 NOISE_DIGITS = 10  # a decimal shown with so many digits came from a machine
@@ -45,6 +45,8 @@ def same_value(a: Node, b: Node, options: Options) -> Match:
             return Match(True, "equal up to a factor of 100 (option percent_guess)")
         if isinstance(a, Number) and isinstance(b, Number) and not a.digits and not b.digits:
             return Match(False, f"{_short(left)} is not {_short(right)}")
+    if folded(a) == folded(b):
+        return Match(True, "same expression")
     exact = _compare(a, b, left, right)
     if exact.same is True:
         return exact
@@ -53,6 +55,15 @@ def same_value(a: Node, b: Node, options: Options) -> Match:
         if rounded is not None:
             return rounded
     return exact
+
+
+def folded(node: Node) -> Node:
+    """The tree with every rational part worked out, so that 7^{7^7} and 7^{823543} are one tree."""
+    value = rational(node)
+    if value is not None:
+        return Number(value)
+    parts = children(node)
+    return rebuild(node, tuple(folded(part) for part in parts)) if parts else node
 
 
 def _short(value: Fraction) -> str:

@@ -245,6 +245,9 @@ class Parser:
         if isinstance(left, Symbol) and token.text == "(" and left.name in ("f", "g", "h", "F", "G"):
             self.at += 1
             return Apply(f"?{left.name}", tuple(self.closed("(")[0]))
+        if isinstance(left, Symbol) and token.text == "(" and self.at == 1 and self.defines():
+            self.at += 1
+            return Apply(f"?{left.name}", tuple(self.closed("(")[0]))
         if token.kind == "num" and isinstance(left, Number):
             if token.spaced:
                 raise Unparsed("two numbers without an operator")
@@ -253,6 +256,11 @@ class Parser:
         if isinstance(right, Sequence) and right.kind == "()" and isinstance(left, Symbol):
             return Apply(f"?{left.name}", right.items)
         return binary("mul", left, right)
+
+    def defines(self) -> bool:
+        """The bracket ahead is that of `y(t) = ..`: an argument, not a factor."""
+        close = next((i for i in range(self.at, len(self.tokens)) if self.tokens[i].text == ")"), -1)
+        return 0 < close < len(self.tokens) - 1 and self.tokens[close + 1].text == "="
 
     def power(self, left: Node) -> Node:
         self.at += 1
@@ -404,11 +412,11 @@ class Parser:
             return self.function(text)
         if kind == "call":
             self.expect("open", "(")
-            if self.peek().text in ("'", '"'):
-                raise Unparsed("quoted argument")
             return call(text, self.closed("(")[0])
         if kind == "cmd":
             return self.structure(text)
+        if kind == "string":
+            return quoted(text)
         if kind == "begin":
             return environment(self, text)
         if kind in ("word", "text"):
@@ -551,8 +559,13 @@ class Parser:
 
     def words(self, token: Token) -> Node:
         """A word at the head of an item: prose, a name before `=`, or letters side by side."""
-        if token.kind == "word" and len(token.text) <= 3 and not self.alone():
-            letters = tuple(Constant(c) if c in "ei" else Symbol(c) for c in token.text)
+        after = self.peek()
+        if after.text == "_" and token.text.isupper():
+            return self.subscript(Text((token.text.lower(),)))
+        if self.python and after.kind in ("rel", "op", "sep", "close"):
+            return Symbol(token.text)
+        if token.kind == "word" and len(token.text) <= 3 and not self.alone() and after.kind not in ("word", "text"):
+            letters = tuple(Constant(c.lower()) if c in "eiI" else Symbol(c) for c in token.text)
             return Apply("mul", letters)
         parts = [token.text]
         while self.peek().kind in ("word", "text"):
@@ -560,8 +573,11 @@ class Parser:
         return Text(tuple(re.sub(r"[^a-z0-9]", "", part.lower()) for part in parts))
 
     def alone(self) -> bool:
-        before = self.tokens[self.at - 2] if self.at >= 2 else END
-        return before.kind in ("end", "sep", "open") and self.peek().kind in ("end", "sep", "close")
+        before = self.at - 2
+        while before >= 0 and self.tokens[before].kind == "open":
+            before -= 1
+        argument = before >= 0 and self.tokens[before].kind != "sep"
+        return not argument and self.peek().kind in ("end", "sep", "close")
 
     def structure(self, text: str) -> Node:
         match text:
@@ -587,7 +603,8 @@ class Parser:
 
     def root(self) -> Node:
         index: Node | None = None
-        if self.accept("open", "["):
+        if self.peek().text == "[":
+            self.at += 1
             items, _, close = self.closed("[")
             if len(items) != 1 or close != "]":
                 raise Unparsed("root index")
@@ -606,6 +623,10 @@ class Parser:
         return Apply("root", (inner, index if index is not None else integer(2)))
 
     def function(self, head: str) -> Node:
+        if head == "sqrt":
+            return self.root()
+        if head == "binom" and self.peek().text != "(":
+            return Apply("binom", (self.argument(), self.argument()))
         exponent: Node | None = None
         base: Node | None = None
         while self.peek().text in ("^", "_") and self.peek().kind == "op":
@@ -721,6 +742,16 @@ def bare(items: list[Node], seps: list[str]) -> Node:
     if joined == {"or"} and all(isinstance(i, Interval | Relation) for i in items):
         return Apply("or", tuple(items))
     return Sequence("", tuple(items))
+
+
+def quoted(text: str) -> Node:
+    """A quoted argument of a print: a number, a sign, or words."""
+    text = text.strip()
+    if re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", text, re.IGNORECASE):
+        value = number(text.lstrip("-"))
+        return Number(-value.value, value.digits, value.places) if text[0] == "-" else value
+    words = {"-": "minus", "+": "plus"}.get(text, text)
+    return Text(tuple(re.findall(r"[a-z0-9]+", words.lower())))
 
 
 def spelled(node: Node) -> str:

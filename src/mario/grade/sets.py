@@ -88,21 +88,31 @@ def real_set(node: Node) -> RealSet:
         case Relation():
             return inequality(node)
         case Apply("union" | "or", parts):
-            sets = [real_set(part) for part in parts]
+            sets = [_operand(part) for part in parts]
             return RealSet(merged([p for s in sets for p in s.pieces]), _common(sets))
         case Apply("intersection" | "and", parts):
-            sets = [real_set(part) for part in parts]
+            sets = [_operand(part) for part in parts]
             pieces = sets[0].pieces
             for other in sets[1:]:
                 pieces = intersection(pieces, other.pieces)
             return RealSet(pieces, _common(sets))
         case Apply("difference", (left, right)):
-            whole, hole = real_set(left), real_set(right)
+            whole, hole = _operand(left), _operand(right)
             return RealSet(intersection(whole.pieces, complement(hole.pieces)), whole.variable)
         case Apply("not", (inner,)):
             inside = real_set(inner)
             return RealSet(complement(inside.pieces), inside.variable)
     raise NotASet(type(node).__name__)
+
+
+def _operand(node: Node) -> RealSet:
+    """An operand of a set operation; a lone value is the set that holds it (`{3}` is read as 3)."""
+    if isinstance(node, Number | Apply | Constant) and not symbols(node):
+        try:
+            return real_set(node)
+        except NotASet:
+            return RealSet((piece(node, node, False, False),), "")
+    return real_set(node)
 
 
 def _name(node: Node) -> str:

@@ -54,12 +54,12 @@ _SCAN = re.compile(
   | (?P<ident>[A-Za-z]+)
   | (?P<rel><=|>=|==|!=|->|[<>=])
   | (?P<power>\*\*|\^)
-  | (?P<op>[+\-*/!%|:&'_@~])
+  | (?P<string>"[^"\n]*"|(?<=[(,=\[{\s])'[^'\n]*')
+  | (?P<op>[+\-*/!%|:&'_~£€¥₹])
   | (?P<open>[(\[{])
   | (?P<close>[)\]}])
   | (?P<sep>[,;])
   | (?P<dot>\.)
-  | (?P<quote>["'`?$\#])
     """,
     re.VERBOSE,
 )
@@ -169,6 +169,8 @@ class Scanner:
                 if self.depth:
                     self.depth.pop()
                 self.add("close", value)
+            case "string":
+                self.add("string", value[1:-1])
             case "op" | "sep":
                 self.add(kind, value)
             case _:
@@ -219,7 +221,9 @@ class Scanner:
         before = len(self.tokens)
         if inner[:1] == " ":
             self.spaced = True
-        if re.fullmatch(r"[A-Za-z]+\.?", bare) and (name in WORDY or len(bare) > 1):
+        if name == "operatorname" or (bare in FUNCTIONS and name in FONTS):
+            self.named(bare.lstrip("\\"), backslash=True)
+        elif re.fullmatch(r"[A-Za-z]+\.?", bare) and (name in WORDY or len(bare) > 1):
             self.word(bare.rstrip("."), text=True)
         elif name in WORDY:
             self.words(inner)
@@ -243,6 +247,9 @@ class Scanner:
         low = value.lower()
         if low in CONNECTIVES:
             self.add("sep", low)
+        elif not text and len(value) == 2 and value[0] == "d" and "\\int" in self.text:
+            self.add("name", "d")
+            self.add("name", value[1])
         elif low in CONSTANTS and low in ("infinity", "pi"):
             self.add("name", CONSTANTS[low])
         elif low == "percent":
@@ -263,7 +270,7 @@ class Scanner:
                 if name not in CONNECTIVES:
                     self.python_name(name, text[whole.end() : whole.end() + 1] == "(")
                     return whole.end()
-        if value == "j" and self.tokens and self.tokens[-1].kind == "num" and not self.spaced:
+        if value == "j" and found.start() and text[found.start() - 1].isdigit():
             self.add("name", "i")
         elif len(value) == 1:
             self.add("name", "i" if value == "I" else value)
@@ -309,12 +316,12 @@ class Scanner:
             self.add("op", _OPERATORS[value])
         elif value in RELATIONS and (backslash or value in ("leq", "geq", "neq")):
             self.add("rel", RELATIONS[value])
+        elif value in GREEK:
+            self.add("name", value)
         elif value in FUNCTIONS:
             self.add("func", FUNCTIONS[value])
         elif value in CONSTANTS:
             self.add("name", CONSTANTS[value])
-        elif value in GREEK:
-            self.add("name", value)
         elif backslash and (value in _STRUCTURES or value in ACCENTS):
             self.add("cmd", value)
         elif not backslash and value in _PLAIN_COMMANDS:
