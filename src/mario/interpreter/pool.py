@@ -128,6 +128,10 @@ class InterpreterPool:
         """A fresh kernel; `seed` fixes `random` (and numpy's global generator, where numpy is preloaded)."""
         return Kernel(self.limits, self.place(seed))
 
+    def server_pids(self) -> list[int]:
+        """Process ids of the fork servers, for whoever watches or, in a test, kills them."""
+        return self._servers.pids()
+
     def place(self, seed: int | None = None) -> Place:
         """A fresh kernel without a driver: what `open` and the awaitable pool are built on."""
         return self._servers.open(seed)

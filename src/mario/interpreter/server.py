@@ -201,7 +201,7 @@ class Server:
                 with contextlib.suppress(OSError):
                     self._child.channel.shutdown(socket.SHUT_RDWR)
                 end = time.monotonic() + 2
-                while self._child.alive and time.monotonic() < end:
+                while time.monotonic() < end and self._child.alive:
                     time.sleep(0.002)
             self.kill()
 

@@ -135,6 +135,8 @@ class Server:
             os.mkdir(scratch, 0o700)
             if uid is not None:
                 os.chown(scratch, uid, uid)
+        if self._walls is not None:
+            self._walls.prepare_fork()
         host_end, kernel_end = socket.socketpair()
         pid = os.fork()
         if pid == 0:
@@ -153,7 +155,7 @@ class Server:
                 self._walls.close_in(channel.fileno(), scratch, uid)
             else:
                 os.chdir(scratch)
-                lockdown.limit_resources(*self._base, self._config["memory_mb"] << 20, threads=False)
+                lockdown.limit_resources(*self._base, self._config["memory_mb"] << 20, threads=None)
                 if sys.platform == "linux":
                     lockdown.die_with_parent()
                 lockdown.keep_only_channel(channel.fileno())

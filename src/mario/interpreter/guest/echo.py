@@ -15,26 +15,29 @@ import builtins
 import linecache
 import sys
 import types
+from ast import Expr, Expression, parse  # bound before any snippet: snippets patch modules
 from collections.abc import Callable
 from typing import Any
 
 MAX_FRAMES = 6  # of the snippet's own, in a traceback; the middle of a deep recursion says nothing new
+_sources = linecache.cache
 
 
 def execute(code: str, filename: str, namespace: dict[str, Any], echo: str, write: Callable[[str], None]) -> None:
     """Run `code` in `namespace` and write the echo of its last expression; whatever the snippet raises comes out."""
     lines = code.splitlines(keepends=True)
-    linecache.cache[filename] = (len(code), None, lines, filename)
-    tree = ast.parse(code, filename)
+    linecache.cache = _sources
+    _sources[filename] = (len(code), None, lines, filename)
+    tree = parse(code, filename)
     labelled = echo == "mario" and _label_prints(tree, code)
     last = tree.body[-1] if tree.body else None
-    if labelled or echo == "none" or not isinstance(last, ast.Expr):
+    if labelled or echo == "none" or not isinstance(last, Expr):
         exec(compile(tree, filename, "exec", dont_inherit=True), namespace)
         return
     if len(tree.body) > 1:
         tree.body.pop()
         exec(compile(tree, filename, "exec", dont_inherit=True), namespace)
-    value = eval(compile(ast.Expression(last.value), filename, "eval", dont_inherit=True), namespace)
+    value = eval(compile(Expression(last.value), filename, "eval", dont_inherit=True), namespace)
     if value is not None:
         write((repr(value) if echo == "repr" else str(value)) + "\n")
 
@@ -121,7 +124,7 @@ def _frames(traceback: types.TracebackType | None) -> list[tuple[str, int, str]]
 
 
 def _frame(filename: str, number: int, name: str) -> str:
-    entry = linecache.cache.get(filename)
+    entry = _sources.get(filename)
     lines = entry[2] if isinstance(entry, tuple) and len(entry) == 4 else []
     source = lines[number - 1].strip() if 0 < number <= len(lines) else ""
     where = f"  line {number}" + ("" if name == "<module>" else f", in {name}")

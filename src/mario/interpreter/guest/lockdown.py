@@ -9,7 +9,7 @@ a wall that was asked for and cannot be built raises `OSError`.
 """
 
 # The guest stays small, it is forked often: no pathlib.
-# ruff: noqa: PTH103, PTH110, PTH112, PTH118, PTH120, PTH123, PTH208
+# ruff: noqa: PTH103, PTH110, PTH112, PTH116, PTH118, PTH120, PTH123, PTH208
 from __future__ import annotations
 
 import contextlib
@@ -19,6 +19,7 @@ import platform
 import resource
 import struct
 import sys
+import time
 
 from . import seccomp
 
@@ -42,6 +43,7 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 SCRATCH_BYTES = 16 << 20  # what a kernel may write to files, and the size of one file
 MAX_DESCRIPTORS = 64  # each pipe can hold kernel memory
 MAX_THREADS = 32
+SHARED_THREADS, RECOUNT_SECONDS = 256, 5.0  # where a kernel has no account of its own (see Walls.prepare_fork)
 THREAD_STACKS = 64 << 20  # address space beyond the memory limit, for stacks and mapped libraries
 FIRST_UID, UIDS = 61184, 4336  # the range that systemd hands out to nobody in particular
 _PLACEHOLDER = 0x3BADF00D
@@ -156,7 +158,23 @@ class Walls:
         self._filter = seccomp.build_filter(MACHINE, _PLACEHOLDER)
         self._keep_effective_root = False
         self.changes_user = os.getuid() == 0 and self._find_user_change()
-        self._user_namespaces = namespaces and os.getuid() != 0
+        self._user_namespaces = namespaces and not self.changes_user
+        self._threads = MAX_THREADS
+        self._tasks_counted = (0.0, 0)
+
+    def prepare_fork(self) -> None:
+        """Set the next kernel's bound on threads: RLIMIT_NPROC, which counts the tasks of a user.
+
+        A kernel with an account of its own (another user id, a user namespace) gets a plain number; where all share
+        ours, it is what runs now and some more.
+        """
+        if self.changes_user or self._user_namespaces:
+            return
+        when, tasks = self._tasks_counted
+        if time.monotonic() - when > RECOUNT_SECONDS:
+            tasks = _count_tasks(os.getuid())
+            self._tasks_counted = (time.monotonic(), tasks)
+        self._threads = tasks + SHARED_THREADS
 
     def _find_user_change(self) -> bool:
         """Whether kernels can run as other users and still import; by effective id too, or by real id only.
@@ -191,9 +209,7 @@ class Walls:
             _unshare(_CLONE_NEWUSER)  # an account of its own for RLIMIT_NPROC
         ruleset = self._ruleset(scratch) if self._abi else None
         os.chdir(scratch)
-        limit_resources(
-            self._base, self._base_data, self._memory_bytes, threads=uid is not None or self._user_namespaces
-        )
+        limit_resources(self._base, self._base_data, self._memory_bytes, self._threads)
         if uid is not None:
             _change_user(uid, self._keep_effective_root)
         _check(LIBC.syscall(_SYS_CAPSET[MACHINE], struct.pack("=Ii", 0x20080522, 0), bytes(24)), "capset")
@@ -249,7 +265,16 @@ def _change_user(uid: int, keep_effective_root: bool) -> None:
     os.setresuid(uid, effective, effective)
 
 
-def limit_resources(base: int, base_data: int, memory_bytes: int, threads: bool) -> None:
+def _count_tasks(uid: int) -> int:
+    count = 0
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        with contextlib.suppress(OSError):
+            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == uid:
+                count += len(os.listdir(f"/proc/{name}/task"))
+    return count
+
+
+def limit_resources(base: int, base_data: int, memory_bytes: int, threads: int | None) -> None:
     """Lower the limits; memory is counted on top of what the server already maps."""
     limits = [
         (resource.RLIMIT_AS, base + memory_bytes + THREAD_STACKS),
@@ -258,8 +283,8 @@ def limit_resources(base: int, base_data: int, memory_bytes: int, threads: bool)
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, MAX_DESCRIPTORS),
     ]
-    if threads:
-        limits.append((resource.RLIMIT_NPROC, MAX_THREADS))
+    if threads is not None:
+        limits.append((resource.RLIMIT_NPROC, threads))
     for kind, value in limits:
         hard = resource.getrlimit(kind)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -36,7 +36,7 @@ HELLO = b"K"  # the walls are up; a kernel that ends before it never ran a snipp
 CHANNEL = 3
 
 _pack, _unpack, _setitimer, _signal = ANSWER.pack, REQUEST.unpack, signal.setitimer, signal.signal
-_modules = sys.modules
+_modules, _builtins_update = sys.modules, vars(builtins).update
 
 
 class TimeLimit(KeyboardInterrupt):
@@ -99,6 +99,7 @@ class Kernel:
         except MemoryError:
             status = MEMORY
         self._armed = False
+        _builtins_update(self._builtins)
         if capture.flooded:
             status = OUTPUT_LIMIT
         elif self._why and status == ERROR:  # an error raised by whoever caught the interrupt is still its doing
@@ -112,7 +113,6 @@ class Kernel:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         sys.settrace(None)
         sys.setprofile(None)
-        vars(builtins).update(self._builtins)
         capture = Capture(self._output_chars)
         self._out.capture = self._err.capture = capture
         sys.stdout, sys.stderr, sys.stdin = self._out, self._err, io.StringIO()  # exit() closes stdin
@@ -124,7 +124,10 @@ class Kernel:
 
     def _attempt(self, code: str, capture: Capture) -> int:
         try:
-            execute(code, f"<snippet {self._count}>", vars(self._module), self._echo, capture.add)
+            try:
+                execute(code, f"<snippet {self._count}>", self._module.__dict__, self._echo, capture.add)
+            finally:
+                _builtins_update(self._builtins)  # what follows leans on them
         except Flood:
             return OUTPUT_LIMIT
         except TimeLimit:
