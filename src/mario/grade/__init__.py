@@ -14,24 +14,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mario.grade.extract import Extraction, ExtractionRule, extract, extract_answer
-    from mario.grade.group import group
+    from mario.grade.extraction import Extraction, ExtractionRule, extract, extract_answer
+    from mario.grade.classes import group
     from mario.grade.judge import answer_type, canonical, grade, is_equivalent
     from mario.grade.kinds import AnswerType
     from mario.grade.options import STRICT, Options
 
 _HOME = {
     "AnswerType": "kinds",
-    "Extraction": "extract",
-    "ExtractionRule": "extract",
+    "Extraction": "extraction",
+    "ExtractionRule": "extraction",
     "Options": "options",
     "STRICT": "options",
     "answer_type": "judge",
     "canonical": "judge",
-    "extract": "extract",
-    "extract_answer": "extract",
+    "extract": "extraction",
+    "extract_answer": "extraction",
     "grade": "judge",
-    "group": "group",
+    "group": "classes",
     "is_equivalent": "judge",
 }
 

@@ -290,7 +290,7 @@ def _same_name(a: Node, b: Node) -> bool:
 
 
 def _shown(node: Node) -> str:
-    from mario.grade.canonical import render
+    from mario.grade.render import render
 
     return render(node)
 

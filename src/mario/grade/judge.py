@@ -7,7 +7,7 @@ What it does not do: extraction from a whole solution (`extract`), many pairs at
 
 from __future__ import annotations
 
-from mario.grade.canonical import render
+from mario.grade.render import render
 from mario.grade.compare import compare
 from mario.grade.kinds import AnswerType, forced, kind_of
 from mario.grade.numeric import Match

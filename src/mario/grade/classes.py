@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Several
 
-from mario.grade.canonical import render
+from mario.grade.render import render
 from mario.grade.compare import compare
 from mario.grade.options import STRICT
 from mario.grade.read import readings
