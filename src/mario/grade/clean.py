@@ -18,7 +18,7 @@ MAX_CHARACTERS = 4_000  # answers in the wild stay under 1,000; what is longer i
 _TABLE = str.maketrans(UNICODE)
 _SUPER = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
 _SUB = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
-_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,\s*\\[!,;: ]|\\[,!]\s*,?|\{,\}\\!)\s*(?=\d{3}(?!\d))")
+_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\s*\}|,\s*\\[!,;: ]|\\[,!]\s*,?|\{,\}\\!)\s*(?=\d{3}(?!\d))")
 _SPACING = re.compile(r"(?<!\\)(?:\\\\)*\\[,;:!>]|~")
 _LOOK = re.compile(
     r"\\(?:left|right|[bB]igg?[lrm]?|middle|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|hline|rm|bf|"

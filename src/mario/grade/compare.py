@@ -309,7 +309,10 @@ def _two_equations(a: Relation, b: Relation, options: Options) -> Match:
         return _all(list(zip(a.terms, b.terms, strict=True)), options)
     f = Apply("add", (a.terms[0], Apply("neg", (a.terms[1],))))
     g = Apply("add", (b.terms[0], Apply("neg", (b.terms[1],))))
-    return proportional(f, g, positive=False)
+    match = proportional(f, g, positive=False)
+    if match.same is None:  # two identities: they agree when their sides do
+        return _all(list(zip(a.terms, b.terms, strict=True)), options)
+    return match
 
 
 def proportional(f: Node, g: Node, positive: bool) -> Match:
@@ -470,14 +473,14 @@ def _clocks(a: Node, b: Node) -> Match:
         if isinstance(node, Ratio) and len(node.parts) == 2:
             hours, minutes = node.parts
             if isinstance(hours, Number) and isinstance(minutes, Number) and hours.value < 24 and minutes.value < 60:
-                node = Clock(int(hours.value * 60 + minutes.value), hours.value > 12)
+                node = Clock(int(hours.value * 3600 + minutes.value * 60), hours.value > 12)
         if not isinstance(node, Clock):
             return no("a time of day against what is none")
         times.append(node)
     x, y = times
     if x.half_known and y.half_known:
-        return Match(x.minutes == y.minutes, "the same time" if x.minutes == y.minutes else "another time of day")
-    same = x.minutes % 720 == y.minutes % 720
+        return Match(x.seconds == y.seconds, "the same time" if x.seconds == y.seconds else "another time of day")
+    same = x.seconds % 43_200 == y.seconds % 43_200
     return Match(same, "the same time on the dial" if same else "another time of day")
 
 

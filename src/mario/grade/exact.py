@@ -79,6 +79,8 @@ def _apply(head: str, values: list[Fraction]) -> Fraction | None:
             return Fraction((x > 0) - (x < 0))
         case "side-", [x]:
             return x
+        case "pct", [x]:
+            return x / 100
     return None
 
 

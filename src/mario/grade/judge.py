@@ -81,9 +81,15 @@ def canonical(answer: str) -> str | None:
 
 def _canonical_or_none(answer: str) -> str | None:
     try:
-        return render(readings(answer)[0])
+        text = render(readings(answer)[0])
+        for _ in range(3):  # a printed form may read as a plainer tree once more; the fixed point is the canon
+            again = render(readings(text)[0])
+            if again == text:
+                break
+            text = again
     except Unparsed:
         return None
+    return text
 
 
 def answer_type(answer: str) -> AnswerType:

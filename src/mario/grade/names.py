@@ -128,6 +128,7 @@ CONSTANTS: dict[str, str] = {
     "Complexes": "CC",
     "emptyset": "empty",
     "varnothing": "empty",
+    "oslash": "empty",
     "EmptySet": "empty",
 }
 

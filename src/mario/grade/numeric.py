@@ -67,8 +67,8 @@ def folded(node: Node) -> Node:
 
 
 def _short(value: Fraction) -> str:
-    text = str(value)
-    return text if len(text) <= 30 else f"a number of {len(text)} characters"
+    bits = value.numerator.bit_length() + value.denominator.bit_length()
+    return str(value) if bits <= 100 else f"a number of about {bits * 3 // 10} digits"
 
 
 def _compare(a: Node, b: Node, left: Fraction | None, right: Fraction | None) -> Match:

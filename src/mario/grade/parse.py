@@ -268,8 +268,14 @@ class Parser:
         if token.text in ("circ", "deg") or (token.text == "{" and self.peek(1).text in ("circ", "deg", "o")):
             self.at += 1 if token.text != "{" else 3
             return Apply("deg", (left,))
-        if token.text == "{" and self.peek(1).text == "'":
-            raise Unparsed("derivative")
+        if isinstance(left, Symbol) and (token.text == "'" or token.text == "{" and self.peek(1).text == "'"):
+            braced = self.accept("open", "{")
+            marks = ""
+            while self.accept("op", "'"):
+                marks += "'"
+            if braced:
+                self.expect("close", "}")
+            return Symbol(left.name + marks)
         if token.text == "{" and self.peek(1).text == "}":
             raise Unparsed("empty exponent")
         exponent = self.expression(50) if token.text != "{" else self.group()
@@ -288,7 +294,7 @@ class Parser:
             parts.append(self.next().text)
         name = "".join(parts)
         if isinstance(left, Symbol):
-            return Symbol(left.name + name.replace("_", ""))
+            return Symbol(f"{left.name}_{name.replace('_', '')}")
         base = int(name) if name.isdigit() else _WORD_BASES.get(name.lower(), 0)
         digits = spelled(left)
         if digits and 2 <= base <= 36:
@@ -402,6 +408,8 @@ class Parser:
     def prefix(self) -> Node:
         token = self.next()
         kind, text = token.kind, token.text
+        if kind == "rel" and text in ("~", "=") and self.at == 1:
+            return self.expression(11)  # "= 5" and "about 5" say 5
         if kind == "num":
             return self.numeral(token)
         if kind == "name":
@@ -487,7 +495,7 @@ class Parser:
             mark = self.at
             self.at = end
             try:
-                return self.subscript(Symbol("")) and self.rebased(end, digits)
+                return self.rebased(end, digits)
             except Unparsed:
                 self.at = mark
         return None
@@ -560,8 +568,10 @@ class Parser:
     def words(self, token: Token) -> Node:
         """A word at the head of an item: prose, a name before `=`, or letters side by side."""
         after = self.peek()
-        if after.text == "_" and token.text.isupper():
-            return self.subscript(Text((token.text.lower(),)))
+        if token.text.isupper():
+            based = self.based(token.text)
+            if based is not None:
+                return based
         if self.python and after.kind in ("rel", "op", "sep", "close"):
             return Symbol(token.text)
         if token.kind == "word" and len(token.text) <= 3 and not self.alone() and after.kind not in ("word", "text"):

@@ -27,6 +27,7 @@ from mario.grade.names import (
     WORDY,
 )
 from mario.grade.tree import Unparsed
+from mario.grade.units import NORMAL
 
 MAX_TOKENS = 1_500
 
@@ -221,10 +222,18 @@ class Scanner:
         before = len(self.tokens)
         if inner[:1] == " ":
             self.spaced = True
-        if name == "operatorname" or (bare in FUNCTIONS and name in FONTS):
-            self.named(bare.lstrip("\\"), backslash=True)
+        after_value = bool(self.tokens) and self.tokens[-1].kind in ("num", "close")
+        bare = bare.lstrip("~ ")
+        if name in FONTS and after_value and (bare == "min" or (len(bare) == 1 and bare in NORMAL)):
+            self.add("text", bare)  # units are set in roman type
+        elif name in FONTS and bare in FUNCTIONS:
+            self.named(bare, backslash=True)
+        elif name == "operatorname" and bare.isalpha() and len(bare) > 1:
+            self.add("func", f"?{bare}")
+        elif name == "mathit" and bare.isalpha() and len(bare) > 1:
+            self.add("name", bare)
         elif re.fullmatch(r"[A-Za-z]+\.?", bare) and (name in WORDY or len(bare) > 1):
-            self.word(bare.rstrip("."), text=True)
+            self.word(bare.rstrip("."), text=name in WORDY)
         elif name in WORDY:
             self.words(inner)
         else:
@@ -272,6 +281,8 @@ class Scanner:
                     return whole.end()
         if value == "j" and found.start() and text[found.start() - 1].isdigit():
             self.add("name", "i")
+        elif value == "U" and self.tokens and self.tokens[-1].kind == "close" and text[end:].lstrip()[:1] in ("(", "["):
+            self.add("op", "union")
         elif len(value) == 1:
             self.add("name", "i" if value == "I" else value)
         else:
@@ -300,8 +311,10 @@ class Scanner:
             self.add("sep", name.lower())
         elif called:
             self.add("func", f"?{name}")
-        elif name in GREEK or any(c.isdigit() or c == "_" for c in name):
-            self.add("name", name.replace("_", ""))
+        elif name in GREEK:
+            self.add("name", name)
+        elif any(c.isdigit() or c == "_" for c in name):
+            self.add("name", re.sub(r"^([A-Za-z]+?)_?(\d\w*)$", r"\1_\2", name))
         else:
             self.named(name, backslash=False)
 
@@ -318,6 +331,8 @@ class Scanner:
             self.add("rel", RELATIONS[value])
         elif value in GREEK:
             self.add("name", value)
+        elif value == "min" and not backslash and self.tokens and self.tokens[-1].kind == "num":
+            self.add("word", value)
         elif value in FUNCTIONS:
             self.add("func", FUNCTIONS[value])
         elif value in CONSTANTS:

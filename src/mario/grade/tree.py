@@ -99,9 +99,9 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A time of day in minutes after midnight; `half_known` is false for `6:30` without a.m. or p.m."""
+    """A time of day in seconds after midnight; `half_known` is false for `6:30` without a.m. or p.m."""
 
-    minutes: int
+    seconds: int
     half_known: bool
 
 

@@ -12,7 +12,7 @@ from mario.grade.names import NUMBER_WORDS, PART_WORDS
 from mario.grade.tree import Clock, Constant, Node, Number, Option, Text
 
 _DRESS = re.compile(r"\\(?:text|mbox|mathrm|textbf|textit|mathbf|textrm|rm|bf)(?![A-Za-z])|[{}$]|\\[ ,;]")
-_CLOCK = re.compile(r"(?:at )?(\d{1,2}):(\d{2})(?:\s*([ap])\.?\s*m\.?)?", re.IGNORECASE)
+_CLOCK = re.compile(r"(?:at )?(\d{1,2}) ?: ?(\d{2})(?: ?: ?(\d{2}))?(?:\s*([ap])\.?\s*m\.?)?", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*([ap])\.?\s*m\.?", re.IGNORECASE)
 _OPTION = re.compile(r"\(([A-Za-z])\)\s*(?=\S)(?![+\-*/^=(\d]).+|([A-Z])\s*[.):]\s+\S.*|\(?([A-Za-z])[.)]", re.DOTALL)
 _PROSE = re.compile(r"[A-Za-z0-9 ,.'\"\-:;!?&/()%\n]+")
@@ -26,8 +26,8 @@ def special(text: str) -> Node | None:
         return None
     bare = undressed(text)
     found = _CLOCK.fullmatch(bare)
-    if found and int(found[2]) < 60 and (found[3] or len(found[1]) == 2 and int(found[1]) < 24):
-        return clock(int(found[1]), int(found[2]), found[3])
+    if found and int(found[2]) < 60 and (found[4] or len(found[1]) == 2 and int(found[1]) < 24):
+        return clock(int(found[1]), int(found[2]) * 60 + int(found[3] or 0), found[4])
     found = _HOUR.fullmatch(bare)
     if found and 1 <= int(found[1]) <= 12:
         return clock(int(found[1]), 0, found[2])
@@ -40,12 +40,13 @@ def special(text: str) -> Node | None:
     return spelled_number(low.split())
 
 
-def clock(hours: int, minutes: int, half: str | None) -> Clock | None:
+def clock(hours: int, seconds: int, half: str | None) -> Clock | None:
+    """A time of day; None when the hour does not go with a.m. or p.m."""
     if half is None:
-        return Clock(hours * 60 + minutes, hours > 12 or hours == 0)
+        return Clock(hours * 3600 + seconds, hours > 12 or hours == 0)
     if not 1 <= hours <= 12:
         return None
-    return Clock((hours % 12 + (12 if half.lower() == "p" else 0)) * 60 + minutes, True)
+    return Clock((hours % 12 + (12 if half.lower() == "p" else 0)) * 3600 + seconds, True)
 
 
 def undressed(text: str) -> str:
