@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mario.errors import UsageError
 from mario.evaluate.metrics import Estimate, Judged, accuracy, compare
 from mario.report import ReportRun, build_report, summary_markdown, summary_rows, summary_table
 from mario.report.attempts import TEXT_CHARACTERS, attempts
@@ -116,9 +117,7 @@ def test_the_picture_and_its_table_say_what_the_metrics_say() -> None:
     assert trace["y"][2] == pytest.approx(100 * wanted.value)
     assert trace["y"][2] + trace["error_y"]["array"][2] == pytest.approx(100 * wanted.high)
     assert trace["y"][2] - trace["error_y"]["arrayminus"][2] == pytest.approx(100 * wanted.low)
-    row = next(
-        r for r in difficulty_table(runs, axis).rows if r[0].text.startswith("trained-code") and "held" in r[1].text
-    )
+    row = next(r for r in difficulty_table(runs, axis).rows if r[0].text == "trained-code" and "held" in r[1].text)
     assert row[4].text == f"{percent(wanted, 0)}, n {wanted.n}"
     assert row[4].link == find(run=3, split="test-heldout", difficulty="3")
 
@@ -206,7 +205,7 @@ def test_a_report_of_nothing_is_a_page() -> None:
 
 
 def test_two_runs_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="two runs are named 'a'"):
+    with pytest.raises(UsageError, match="two runs are named 'a'"):
         build_report("t", [run("a", TRAINED, "code", 2), run("a", TRAINED, "text", 2)])
 
 

@@ -119,10 +119,10 @@ const show = (() => {
 
   const drawn = [];
 
-  function draw(element, figure) {
+  function draw(element, figure, width) {
     const style = getComputedStyle(document.documentElement);
     const { data: traces, layout } = themed(figure, style);
-    Plotly.react(element, traces, layout, {
+    Plotly.react(element, traces, { ...layout, width }, {
       displaylogo: false,
       responsive: true,
       displayModeBar: false,
@@ -137,18 +137,21 @@ const show = (() => {
     draw(element, described);
   }
 
-  function redraw() {
-    drawn.forEach(([element, described]) => draw(element, described));
+  function redraw(widthOf) {
+    drawn.forEach(([element, described]) => draw(element, described, widthOf(element)));
   }
 
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  // Before printing the page still has the screen's width, so a plot is told that of the paper (A4 or letter).
+  const screenWidth = () => undefined;
+  const paperWidth = (element) => (element.closest(".figures") ? 335 : 690);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => redraw(screenWidth));
   addEventListener("beforeprint", () => {
     document.documentElement.classList.add("on-paper");
-    redraw();
+    redraw(paperWidth);
   });
   addEventListener("afterprint", () => {
     document.documentElement.classList.remove("on-paper");
-    redraw();
+    redraw(screenWidth);
   });
 
   return { el, prose, code, verbatim, answer, data, figure };

@@ -104,10 +104,10 @@ def shares_figure(shares: Shares, runs: Sequence[ReportRun]) -> Figure:
         )
     layout = _layout(
         110 + 34 * len(drawn),
-        _axis(range=[0, 100.5], ticksuffix=" %", dtick=25),
+        _axis(range=[0, 100.5], ticksuffix=" %", dtick=25, ticklabeloverflow="allow"),
         _axis(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6),
     )
-    layout |= {"barmode": "stack", "bargap": 0.3, "showlegend": True}
+    layout |= {"barmode": "stack", "bargap": 0.3, "showlegend": True, "uniformtext": {"minsize": 11, "mode": "hide"}}
     layout["legend"] = {
         "orientation": "h",
         "traceorder": "normal",
@@ -178,7 +178,7 @@ def _layout(height: int, x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]
         "height": height,
         "xaxis": x,
         "yaxis": y,
-        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
+        "margin": {"l": 8, "r": 20, "t": 8, "b": 8},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": "var(--ink)", "size": 13, "family": "system-ui, DejaVu Sans, Liberation Sans, sans-serif"},

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
+from mario.errors import UsageError
 from mario.evaluate.metrics import accuracy
 from mario.page import document, render
 from mario.provenance import to_json
@@ -37,12 +38,12 @@ def build_report(title: str, runs: Sequence[ReportRun], *, max_attempts: int = 2
     `max_attempts` bounds what can be browsed (about 2 kB each), not what is counted; the page says what it left out.
 
     Raises:
-        ValueError: two runs have one name.
+        UsageError: two runs have one name.
     """
     names = [run.name for run in runs]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"two runs are named {twice!r}; give each run of a report a name of its own")
+        raise UsageError(f"two runs are named {twice!r}; give each run of a report a name of its own")
     if not runs:
         empty = {"title": title, "meta": [], "headline": [("There are no runs to report.", False)], "runs": []}
         return document(title, render("mario.report", "report.html.j2", **empty), styles=[_own("report.css")])
@@ -143,7 +144,6 @@ def _facts(runs: Sequence[ReportRun]) -> list[tuple[str, list[str]]]:
     """Name and value of everything that shaped the runs; one line where all agree, else a line for each."""
     facts: tuple[tuple[str, Callable[[ReportRun], str]], ...] = (
         ("Model", lambda run: run.model_label),
-        ("Mode", lambda run: run.mode_label),
         ("Decoding", _decoding),
         ("Seeds", lambda run: _pairs(run.manifest.seeds) if run.manifest else ""),
         ("Code", _code),

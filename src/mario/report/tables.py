@@ -120,7 +120,7 @@ def difficulty_table(runs: Sequence[ReportRun], axis: Axis) -> Table:
     rows = []
     for i, run in enumerate(runs):
         for split in run.splits:
-            cells = [Cell(f"{run.name}: {run.model_label}, {run.mode_label}"), Cell(split, number=False)]
+            cells = [Cell(run.name), Cell(split, number=False)]
             for value in axis.values:
                 judged = [row for row in run.of_split(split) if axis.of(row.problem) == value]
                 rate = accuracy(judged)
