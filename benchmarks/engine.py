@@ -1,0 +1,108 @@
+"""Tokens per second of the in-process engine beside transformers' `generate`, same weights, prompts and machine.
+
+    python benchmarks/engine.py --model smollm2 --batch 1 8 32 --tokens 48
+
+Every request generates exactly `--tokens` tokens (end tokens are switched off on both sides). `generate` gets one
+static batch, its best case; a last row gives the engine requests of uneven length, three batches' worth, where
+a static batch would idle. Both sides are warmed up, run alternately `--repeat` times, and the best run counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from typing import Any
+
+from mario.engine import checkpoint
+from mario.provenance import code_version, hardware
+from mario.types import Request, Sampling, Source, Span
+
+ITEMS = ("apples", "pencils", "marbles", "tickets", "stamps", "bottles", "chairs", "books")
+
+
+def prompt(i: int) -> str:
+    item = ITEMS[i % len(ITEMS)]
+    return (
+        "<|im_start|>user\nSolve the problem step by step. Write each calculation on a line of its own, and the answer "
+        f"on the last line.\n\nA shop has {37 + i} boxes with {12 + 3 * i} {item} each. On Monday it sells {5 + i} boxes, "
+        f"and on Tuesday it receives {2 + i} boxes that hold {8 + i} {item} each. A quarter of all {item} is then moved to "
+        f"another shop. How many {item} are left in the shop?<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def requests(count: int, tokens: list[int], temperature: float = 0.0, top_p: float = 1.0) -> list[Request]:
+    return [
+        Request(
+            problem_id=str(i),
+            sample_index=0,
+            turn=0,
+            sampling=Sampling(temperature=temperature, top_p=top_p, max_new_tokens=tokens[i % len(tokens)]),
+            seed=i,
+            spans=(Span(prompt(i), Source.PROMPT),),
+            stop=("</code>", "Output:\n"),
+        )
+        for i in range(count)
+    ]
+
+
+async def engine_rate(engine: Any, asked: list[Request]) -> float:
+    began = time.perf_counter()
+    done = await asyncio.gather(*(engine.generate(request) for request in asked))
+    return sum(c.completion_tokens for c in done) / (time.perf_counter() - began)
+
+
+def generate_rate(model: Any, tokenizer: Any, count: int, tokens: int) -> float:
+    began = time.perf_counter()
+    batch = tokenizer([prompt(i) for i in range(count)], return_tensors="pt", padding=True, padding_side="left")
+    output = model.generate(**batch.to(model.device), do_sample=False, max_new_tokens=tokens, min_new_tokens=tokens)
+    tokenizer.batch_decode(output)
+    return count * tokens / (time.perf_counter() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default=checkpoint.EMBEDDED)
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--tokens", type=int, default=48)
+    parser.add_argument("--repeat", type=int, default=2)
+    args = parser.parse_args()
+
+    from mario.engine.local import LocalEngine
+
+    directory = checkpoint.resolve(args.model, print)
+    tokenizer = checkpoint.load_tokenizer(directory)
+    model = checkpoint.load_model(directory, dtype=args.dtype, device=args.device)
+    end = model.generation_config.eos_token_id
+    rows: list[dict[str, Any]] = []
+    for size in args.batch:
+        model.generation_config.eos_token_id = None
+        eos, tokenizer.eos_token = tokenizer.eos_token, None
+        engine = LocalEngine(model, tokenizer, "benchmark", batch_size=size)
+        tokenizer.eos_token = eos
+        model.generation_config.eos_token_id = end
+        cases = {
+            "mario greedy": requests(size, [args.tokens]),
+            "mario sampled, top_p 0.95": requests(size, [args.tokens], 0.7, 0.95),
+            "mario uneven, 3 batches": requests(3 * size, [args.tokens * k // 4 for k in (1, 7, 2, 6, 3, 5)]),
+        }
+        best: dict[str, float] = {}
+        asyncio.run(engine_rate(engine, requests(size, [2])))
+        generate_rate(model, tokenizer, size, 2)
+        for _ in range(args.repeat):
+            best["generate"] = max(best.get("generate", 0), generate_rate(model, tokenizer, size, args.tokens))
+            for name, asked in cases.items():
+                if size > 1 or name == "mario greedy":
+                    best[name] = max(best.get(name, 0), asyncio.run(engine_rate(engine, asked)))
+        asyncio.run(engine.close())
+        for name, rate in best.items():
+            rows.append({"engine": name, "batch": size, "tokens_per_second": round(rate, 1)})
+            print(f"{name:28s} batch {size:3d} {rate:8.1f} tokens/s", flush=True)
+    print(json.dumps({"rows": rows, "dtype": str(model.dtype), "hardware": hardware(), "code": code_version()}))
+
+
+if __name__ == "__main__":
+    main()
