@@ -46,7 +46,8 @@ def make_report(config: ReportConfig, out: Path) -> str:
     """Write the page; returns its main table as text."""
     if not config.runs:
         raise UsageError("no runs given; name the output directories of mario evaluate")
-    runs = [_read(root) for root in config.runs]
+    short = len({root.name for root in config.runs}) == len(config.runs)
+    runs = [_read(root, root.name if short else "/".join(root.parts[-2:])) for root in config.runs]
     page = build_report(config.title, runs)
     with storing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -54,11 +55,11 @@ def make_report(config: ReportConfig, out: Path) -> str:
     return _columns(summary_table(runs))
 
 
-def _read(root: Path) -> ReportRun:
+def _read(root: Path, name: str) -> ReportRun:
     results = read_results(root)
     solve = results.manifest.recipe.get("solve", {})
     return ReportRun(
-        name=root.name,
+        name=name,
         model_label=results.label,
         mode="text" if solve.get("format") == "text" else "code",
         judged=results.judged,
