@@ -183,7 +183,7 @@ _TOKEN = re.compile(
     |(?P<word>[^\W\d]+(?:['’-][^\W\d]+)*['’]?)|(?P<currency>[$£€¢])|(?P<break>\S)""",
     re.VERBOSE,
 )
-_TIMES_X = re.compile(r"(?<=[\d)%\s])[xX](?=\s*[$£€]?\s*[(.\d])")
+_TIMES_X = re.compile(r"(?<=[\d)%\s])[xX](?=\s*[$£€]?\s*(?:[(\d]|\.\d))")
 _OPERATOR_SPELLINGS = {
     "plus": "+",
     "minus": "-",
@@ -209,17 +209,20 @@ def tokenize(text: str) -> list[Token]:
     return tokens
 
 
-def parse(tokens: list[Token], symbols: Mapping[str, Tree | None] | None = None) -> Tree:
+def parse(
+    tokens: list[Token], symbols: Mapping[str, Tree | None] | None = None, *, tight_fractions: bool = False
+) -> Tree:
     """The tree of a whole token list, with units skipped.
 
     `symbols` are words that are not units: letters that stand for a tree, or for nothing yet (then unreadable).
+    With `tight_fractions`, `2 / 1/6` divides by a sixth: a slash without spaces binds before all else.
 
     Raises:
         Unreadable: it is not one arithmetic expression.
     """
     if len(tokens) > MAX_TOKENS:
         raise Unreadable
-    parser = _Parser(tokens, symbols or {})
+    parser = _Parser(tokens, symbols or {}, tight_fractions)
     tree = parser.sum()
     if parser.at != len(tokens):
         raise Unreadable
@@ -229,9 +232,10 @@ def parse(tokens: list[Token], symbols: Mapping[str, Tree | None] | None = None)
 class _Parser:
     """Recursive descent: sum > product > power > atom; `2(3)` and `2x` are products."""
 
-    def __init__(self, tokens: list[Token], symbols: Mapping[str, Tree | None]) -> None:
+    def __init__(self, tokens: list[Token], symbols: Mapping[str, Tree | None], tight_fractions: bool) -> None:
         self.tokens = tokens
         self.symbols = symbols
+        self.tight_fractions = tight_fractions
         self.at = 0
         self.depth = 0
 
@@ -284,13 +288,22 @@ class _Parser:
                 raise Unreadable
             self.at += 1
         elif token.kind == "number":
-            tree = self.number(token)
+            tree = self.tight_fraction(token) or self.number(token)
         elif (known := self.symbols.get(token.text)) is not None:
             tree = known
         else:
             raise Unreadable
         self.skip_units()
         return tree
+
+    def tight_fraction(self, top: Token) -> Tree | None:
+        slash, bottom = self.peek(), self.peek(1)
+        if not self.tight_fractions or slash is None or bottom is None or bottom.kind != "number":
+            return None
+        if slash.text != "/" or slash.at != top.end or bottom.at != slash.end:
+            return None
+        self.at += 2
+        return Operation("/", Number(to_number(top.text)), Number(to_number(bottom.text)))
 
     def number(self, token: Token) -> Number:
         value = to_number(token.text)

@@ -55,15 +55,16 @@ def _fractions(text: str) -> set[Fraction]:
 
 
 def _spelled(text: str) -> set[Fraction]:
-    """Number words: each alone, and what neighbours make together (twenty-five, two hundred, three fourths)."""
+    """Number words: each alone, and what neighbours make together (twenty-five, two hundred five, three fourths)."""
     found: set[Fraction] = set()
     running: Fraction | None = None
-    for word in re.findall(r"[a-z]+", text):
-        if word in _SCALES or word.removesuffix("s") in _SCALES:
-            running = (running or Fraction(1)) * _SCALES.get(word, _SCALES.get(word.removesuffix("s"), 1))
-        elif word in _WORDS:
-            value = _WORDS[word]
-            running = value if running is None or value >= running else running + value
+    for word in re.findall(r"[a-z]+|\d[\d,]*(?:\.\d+)?", text):
+        value = Fraction(word.replace(",", "")) if word[0].isdigit() and len(word) < 40 else _WORDS.get(word)
+        if (scale := _SCALES.get(word.removesuffix("s"))) is not None:
+            running = (running or Fraction(1)) * scale
+        elif value is not None:
+            goes_on = running is not None and value < _room(running)
+            running = (running or 0) + value if goes_on else value
             found.add(value)
         elif word in _PARTS:
             found |= {_PARTS[word], 1 / _PARTS[word]} | ({running * _PARTS[word]} if running else set())
@@ -72,4 +73,9 @@ def _spelled(text: str) -> set[Fraction]:
             running = None
         if running is not None:
             found.add(running)
-    return found | {Fraction(n) * 1000 for n in found if re.search("thousand", text)}
+    return found
+
+
+def _room(value: Fraction) -> int:
+    """Below what a next word may add: twenty takes up to nine, two hundred up to ninety-nine."""
+    return next((size for size in (10**6, 1000, 100, 10) if value >= size and value % size == 0), 0)

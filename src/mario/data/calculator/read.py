@@ -123,7 +123,7 @@ def _split_annotations(line: str) -> tuple[str, list[tuple[int, str]]]:
 
 def _covers(step: Step, at: int) -> bool:
     claim = step.text[at : step.end]
-    return step.start < at <= step.end and re.fullmatch(r"[\s$£€]*[\d.,/% ]*", claim) is not None
+    return step.start < at <= step.end and re.fullmatch(r"[\s$£€]*-?[\d.,/% ]*", claim) is not None
 
 
 def _annotated_step(number: int, text: str, at: int, annotation: str, covered: list[Step]) -> Step | None:
@@ -163,7 +163,7 @@ def _match(tree: Tree, claim: _Claim) -> tuple[Tree, Fraction, bool] | None:
 
 def find_unknowns(text: str) -> set[str]:
     """The single letters that stand in equations: `x = 5`, `2x`, `(x + 3)`, "Let y be"."""
-    found = re.findall(r"(?:^|[\s\d=+*/(\"“,:;-])([A-Za-z])\s*[”\"]?\s*(?==)", text)
+    found = re.findall(r"(?:^|[\s\d=+*(\"“,:;-])([A-Za-z])\s*[”\"]?\s*(?==)", text)
     found += re.findall(r"=\s*([A-Za-z])(?=[.,\s]|$)", text)
     found += re.findall(r"\b[Ll]et(?:['’]s \w+)?\s+[\"“]?([A-Za-z])[\"”]?\s+(?:be|represent|stand|equal)", text)
     return set(found) - {"I"}
@@ -250,17 +250,38 @@ def _plain_step(
     number: int, text: str, tokens: list[Token], at: int, symbols: Mapping[str, Tree | None]
 ) -> Step | None:
     for claim in _claims(tokens, at + 1):
-        for start in range(max(0, at - MAX_TOKENS), at - 1):
-            first = tokens[start]
-            if first.kind not in ("number", "open") and first.text != "-" and first.text not in symbols:
-                continue
+        found = _expression(tokens, at, claim, symbols)
+        while found and found.start and tokens[found.start - 1].kind == "equals":
+            earlier = _expression(tokens, found.start - 1, claim, symbols)  # "24/8 * 2 = 3 * 2 = 6": the first one
+            if earlier is None:
+                break
+            found = earlier
+        if found is not None:
+            tree, value, percent = found.match
+            return Step(tree, value, percent, False, number, text, tokens[found.start].at, claim.end)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Expression:
+    start: int  # the index of its first token
+    match: tuple[Tree, Fraction, bool]
+
+
+def _expression(tokens: list[Token], end: int, claim: _Claim, symbols: Mapping[str, Tree | None]) -> _Expression | None:
+    """The longest calculation that ends before token `end` and has the claimed value."""
+    for start in range(max(0, end - MAX_TOKENS), end - 1):
+        first = tokens[start]
+        if first.kind not in ("number", "open") and first.text != "-" and first.text not in symbols:
+            continue
+        for tight in (False, True):
             try:
-                tree = parse(tokens[start:at], symbols)
-                found = _match(tree, claim) if isinstance(tree, Operation) else None
+                tree = parse(tokens[start:end], symbols, tight_fractions=tight)
+                match = _match(tree, claim) if isinstance(tree, Operation) else None
             except Unreadable:
-                continue
-            if found is not None:
-                return Step(found[0], found[1], found[2], False, number, text, tokens[start].at, claim.end)
+                break
+            if match is not None:
+                return _Expression(start, match)
     return None
 
 
