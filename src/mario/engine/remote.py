@@ -140,7 +140,7 @@ class RemoteEngine:
                 return await self._create(request, stream=stream)
             if error.code == "context_length_exceeded" or _TOO_LONG.search(error.message):
                 raise _ContextFull from error
-            raise EngineError(f"{self._url} refuses the request: {error.message}") from error
+            raise EngineError(f"{self._url} refuses the request: {_brief(error)}") from error
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise EngineError(
                 f"{self._url} refuses the key ({error.status_code}); "
@@ -346,5 +346,8 @@ def _base_url(endpoint: str) -> str:
 
 
 def _brief(error: BaseException) -> str:
-    message = getattr(error, "message", None) or str(error) or type(error).__name__
-    return str(message).strip().splitlines()[0][:200]
+    """One line of an error; for a refusal what the server said, of which the SDK keeps only some shapes."""
+    body = getattr(error, "body", None)
+    said = body.get("message") or body.get("detail") if isinstance(body, dict) else None
+    text = str(said or error or type(error).__name__).strip()
+    return " ".join(text.split())[:300]
