@@ -231,11 +231,18 @@ def test_calculations_are_read(solution: str, answer: str, expression: str) -> N
         ("X - 1/4*X = 24\nX = 32", "32", "24 / (1 - 1 / 4)"),
         ("n/5 + 2 = 9\nn = 35", "35", "(9 - 2) / (1 / 5)"),
         ("7 + x = 2 * x\nSo 7 = x.", "7", "7 / (2 - 1)"),
+        ("X - 1/2*X - 14 - 16 = $0\nX = $60", "60", "(14 + 16) / (1 - 1 / 2)"),
     ],
 )
 def test_linear_equations_are_solved_with_their_own_numbers(solution: str, answer: str, expression: str) -> None:
     *_, assignment, _ = code_of(solution, answer)
     assert assignment.split(" = ", 1)[1] == expression
+
+
+def test_a_chain_of_equations_is_one_step() -> None:
+    assert code_of("He drinks 1/4 * 28 = 28/4 = <<28/4=7>>7 cups.", "7")[:-1] == ["drinks = 1 / 4 * 28"]
+    assert code_of("He has 3 - .9 - 1.4 = .7 cups * 100% = 70%", "70")[1].endswith("* 100")
+    assert len(code_of("He has 3 - .9 - 1.4 = .7 cups * 100% = 70%", "70")) == 3
 
 
 def test_a_solved_letter_is_used_by_later_steps_and_named_by_its_introduction() -> None:

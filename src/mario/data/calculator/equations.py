@@ -74,6 +74,8 @@ def _linear(tree: Tree) -> _Linear:
             return _Linear(_over(a.coefficient, b.constant), _over(a.constant, b.constant))
         case Operation():
             raise Unreadable
+        case Number(value) if value == 0:
+            return _Linear(None, None)
         case _:
             return _Linear(None, tree)
 
@@ -87,9 +89,22 @@ def _plus(left: Tree | None, right: Tree | None) -> Tree | None:
 def _minus(left: Tree | None, right: Tree | None) -> Tree | None:
     if right is None:
         return left
-    if isinstance(right, Negative):
-        return _plus(left, right.operand)
-    return Negative(right) if left is None else Operation("-", left, right)
+    if left is None:
+        return _negated(right)
+    return Operation("+", left, right.operand) if isinstance(right, Negative) else Operation("-", left, right)
+
+
+def _negated(tree: Tree) -> Tree | None:
+    """-(-14 - 16) as 14 + 16."""
+    match tree:
+        case Negative(operand):
+            return operand
+        case Operation("+", left, right):
+            return _minus(_negated(left), right)
+        case Operation("-", left, right):
+            return _plus(_negated(left), right)
+        case _:
+            return Negative(tree)
 
 
 def _times(factor: Tree | None, other: Tree | None) -> Tree | None:

@@ -96,7 +96,10 @@ def _line_steps(number: int, text: str, annotations: list[tuple[int, str]], unkn
         covered = [step for step in plain if _covers(step, at)]
         plain = [step for step in plain if step not in covered]
         annotated = _annotated_step(number, text, at, annotation, covered)
-        steps += covered if annotated is None else [annotated]
+        if annotated is None:
+            steps += covered
+        elif not any(annotated.start <= step.end <= annotated.end and step.value == annotated.value for step in plain):
+            steps.append(annotated)  # in "1/4 * 12 = 12/4 = 3" the second is the first again
     steps = [_bound_to_letter(step, unknowns) for step in sorted(steps + plain, key=lambda step: step.end)]
     return sorted(steps + solved, key=lambda step: step.end)
 
@@ -239,7 +242,8 @@ def _plain_steps(number: int, text: str, tokens: list[Token], unknowns: _Unknown
     steps: list[Step] = []
     for at, token in enumerate(tokens):
         if token.kind == "equals" or token.text.lower() in _WEAK_EQUALS:
-            step = _plain_step(number, text, tokens, at, unknowns.symbols)
+            since = steps[-1].end if steps else 0
+            step = _plain_step(number, text, tokens, at, unknowns.symbols, since)
             restates = step and steps and step.start <= steps[-1].end and step.value == steps[-1].value
             if step is not None and not restates:  # "24/8 * 2 = 3 * 2 = 6" states one calculation, and then 6 again
                 steps.append(step)
@@ -247,11 +251,12 @@ def _plain_steps(number: int, text: str, tokens: list[Token], unknowns: _Unknown
 
 
 def _plain_step(
-    number: int, text: str, tokens: list[Token], at: int, symbols: Mapping[str, Tree | None]
+    number: int, text: str, tokens: list[Token], at: int, symbols: Mapping[str, Tree | None], since: int
 ) -> Step | None:
+    """The calculation that the equals sign at `at` closes; what stands before `since` belongs to another one."""
     for claim in _claims(tokens, at + 1):
         found = _expression(tokens, at, claim, symbols)
-        while found and found.start and tokens[found.start - 1].kind == "equals":
+        while found and found.start and tokens[found.start - 1].kind == "equals" and tokens[found.start - 1].at > since:
             earlier = _expression(tokens, found.start - 1, claim, symbols)  # "24/8 * 2 = 3 * 2 = 6": the first one
             if earlier is None:
                 break
