@@ -6,13 +6,13 @@ names it, so a replay either repeats the recorded run exactly or says where it l
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from mario.engine.protocol import TextListener
+from mario.engine.protocol import Engine, TextListener
 from mario.errors import DataError, EngineError
 from mario.provenance import content_hash, from_json
+from mario.store.jsonl import dump_line, read_jsonl
 from mario.types import Completion, Request
 
 
@@ -25,25 +25,18 @@ class RecordedEngine:
 
     @classmethod
     def load(cls, path: Path, name: str = "recorded") -> RecordedEngine:
-        """Read JSON lines of `{"request": …, "completion": …}`.
+        """Read what a `Recorder` wrote: JSON lines of `{"request": …, "completion": …}`.
 
         Raises:
             DataError: the file is missing, or a line does not hold the two records; names file and line.
         """
         found: dict[str, Completion] = {}
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"recorded completions {path} cannot be read: {error}") from error
-        for number, line in enumerate(lines, start=1):
+        for number, entry in read_jsonl(path):
             try:
-                entry = json.loads(line)
                 request = from_json(Request, entry["request"])
                 found[request_key(request)] = from_json(Completion, entry["completion"])
-            except (ValueError, TypeError, KeyError) as error:
-                raise DataError(
-                    f"{path}, line {number}: expected an object with a request and a completion: {error}"
-                ) from error
+            except (TypeError, KeyError) as error:
+                raise DataError(f"{path}, line {number}: expected a request and its completion: {error}") from error
         return cls(found, name)
 
     @property
@@ -64,6 +57,27 @@ class RecordedEngine:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+class Recorder:
+    """`protocol.Engine` that passes every request on and appends what came back to a file."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._engine = engine
+        self._file = path.open("ab", buffering=0)  # a line is in the file when its completion is handed over
+
+    @property
+    def name(self) -> str:
+        return self._engine.name
+
+    async def generate(self, request: Request, on_text: TextListener | None = None) -> Completion:
+        completion = await self._engine.generate(request, on_text)
+        self._file.write(dump_line({"request": request, "completion": completion}))
+        return completion
+
+    async def close(self) -> None:
+        self._file.close()
+        await self._engine.close()
 
 
 def request_key(request: Request) -> str:
