@@ -260,7 +260,7 @@ def main() -> None:
     try:
         server = Server(channel, config, lockdown.memory_base())
     except (OSError, KeyError) as error:
-        send(channel, json.dumps({"error": str(error)}).encode())
+        send(channel, json.dumps({"error": getattr(error, "strerror", None) or str(error)}).encode())
         return
     hello = {"python": sys.version.split()[0], "missing": missing, "landlock": lockdown.landlock_abi()}
     send(channel, json.dumps(hello).encode())

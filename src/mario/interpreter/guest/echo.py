@@ -73,8 +73,8 @@ def _labelled(label: str, function: Callable[..., object]) -> Callable[..., obje
 
 
 def format_error(error: BaseException, style: str) -> str:
-    """`line`: "Name: message". `short`: the snippet's own frames with their source lines, then that line."""
-    last = _last_line(error)
+    """`line`: "Name: message", as in the paper. `short`: the snippet's own frames, and Python's last line."""
+    last = _last_line(error, qualified=style != "line")
     if style == "line":
         return last + "\n"
     if isinstance(error, SyntaxError) and not _frames(error.__traceback__):
@@ -91,8 +91,11 @@ def format_error(error: BaseException, style: str) -> str:
     return f"{cause}Traceback (most recent call last):\n{''.join(shown)}{last}\n"
 
 
-def _last_line(error: BaseException) -> str:
+def _last_line(error: BaseException, qualified: bool) -> str:
     name = type.__getattribute__(type(error), "__qualname__")
+    module = type.__getattribute__(type(error), "__module__")
+    if qualified and isinstance(module, str) and module not in ("builtins", "__main__"):
+        name = f"{module}.{name}"
     try:
         message = str(error)
     except Exception as second:
@@ -110,7 +113,8 @@ def _cause(error: BaseException) -> str:
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause is None or cause is error:
         return ""
-    return f"{_last_line(cause)}\nThen, {'caused by it' if error.__cause__ else 'while that was handled'}:\n"
+    link = "caused by it" if error.__cause__ else "while that was handled"
+    return f"{_last_line(cause, qualified=True)}\nThen, {link}:\n"
 
 
 def _frames(traceback: types.TracebackType | None) -> list[tuple[str, int, str]]:

@@ -1,0 +1,204 @@
+"""Which walls are found where: tiers are chosen by trying, and a machine that grants none is refused.
+
+Refusals are real: a child process installs a seccomp filter that denies the calls, as a container's does, and then uses
+the library. The filter of the kernels itself is run by a small emulator, for both machines' tables.
+"""
+
+from __future__ import annotations
+
+import errno
+import platform
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from mario.interpreter import Tier, probe
+from mario.interpreter.guest import seccomp
+
+UNSHARE, LANDLOCK_CREATE, SECCOMP = 272, 444, 317  # x86-64
+REFUSE = """
+import ctypes, struct, sys
+def refuse(*numbers):
+    libc = ctypes.CDLL(None, use_errno=True)
+    program = struct.pack("=HBBI", 0x20, 0, 0, 0)
+    for number in numbers:
+        program += struct.pack("=HBBI", 0x15, 0, 1, number) + struct.pack("=HBBI", 0x06, 0, 0, 0x00050001)
+    program += struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)
+    buffer = ctypes.create_string_buffer(program, len(program))
+    assert libc.prctl(38, 1, 0, 0, 0) == 0
+    fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
+    assert libc.prctl(22, 2, fprog, 0, 0) == 0
+"""
+on_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="the refusing filter has x86-64 numbers only")
+
+
+def run_refused(numbers: tuple[int, ...], code: str) -> str:
+    program = f"{REFUSE}\nrefuse(*{numbers!r})\nfrom mario.interpreter import *\nfrom mario.errors import *\n{code}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout.strip() or done.stderr.strip()
+
+
+def test_the_best_tier_stands_on_this_machine() -> None:
+    findings = probe()
+    assert [finding.tier for finding in findings] == [Tier.FULL, Tier.NO_NAMESPACES]
+    assert all(finding.reason for finding in findings)
+    if not any(finding.works for finding in findings):
+        pytest.skip("no sandbox can be built here: " + "; ".join(finding.reason for finding in findings))
+
+
+@on_x86
+def test_without_namespaces_the_next_tier_is_chosen() -> None:
+    code = (
+        "print([(f.works, f.reason) for f in probe()][0])\n"
+        "with InterpreterPool(workers=1, preload=()) as pool, pool.open() as kernel:\n"
+        "    print(pool.tier, kernel.run('open(\"/etc/passwd\")').output.splitlines()[-1], kernel.run('6*7').output)"
+    )
+    first, second = run_refused((UNSHARE,), code).splitlines()
+    assert first == "(False, 'unshare: Operation not permitted')"
+    assert second == "no-namespaces PermissionError: [Errno 13] Permission denied: '/etc/passwd' 42"
+
+
+@on_x86
+def test_namespaces_without_landlock_are_a_full_tier() -> None:
+    code = (
+        "with InterpreterPool(workers=1, preload=()) as pool, pool.open() as kernel:\n"
+        "    print(pool.tier, kernel.run('open(\"/etc/passwd\")').output.splitlines()[-1])"
+    )
+    assert run_refused((LANDLOCK_CREATE,), code).startswith("full FileNotFoundError")
+
+
+@on_x86
+@pytest.mark.parametrize("numbers", [(UNSHARE, LANDLOCK_CREATE), (SECCOMP,)])
+def test_a_machine_without_walls_is_refused_unless_unsafe(numbers: tuple[int, ...]) -> None:
+    code = (
+        "try: InterpreterPool(workers=1, preload=())\n"
+        "except InterpreterError as error: print(error)\n"
+        "with InterpreterPool(workers=1, preload=(), unsafe=True) as pool, pool.open() as kernel:\n"
+        "    print(pool.tier, kernel.run('6*7').output)"
+    )
+    lines = run_refused(numbers, code).splitlines()
+    assert lines[0].startswith("interpreter: no sandbox can be built here (full: ")
+    assert "unsafe=True" in lines[0]
+    assert lines[-1] == "none 42"
+
+
+def judge(program: bytes, machine: str, number: int, *arguments: int) -> int:
+    """Run a filter as the kernel would, over struct seccomp_data."""
+    arch = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[machine]
+    padded = [a % 2**64 for a in (*arguments, 0, 0, 0, 0, 0, 0)[:6]]
+    data = struct.pack("=IIQ6Q", number, arch, 0, *padded)
+    instructions = list(struct.iter_unpack("=HBBI", program))
+    accumulator, at = 0, 0
+    while True:
+        code, if_true, if_false, constant = instructions[at]
+        at += 1
+        match code:
+            case 0x20:
+                (accumulator,) = struct.unpack_from("=I", data, constant)
+            case 0x54:
+                accumulator &= constant
+            case 0x06:
+                return int(constant)
+            case 0x15:
+                at += if_true if accumulator == constant else if_false
+            case 0x35:
+                at += if_true if accumulator >= constant else if_false
+            case 0x45:
+                at += if_true if accumulator & constant else if_false
+            case _:
+                raise AssertionError(f"instruction {code:#x}")
+
+
+NUMBERS = {  # of calls that must fail; from the kernel's tables
+    "x86_64": {
+        "socket": 41,
+        "connect": 42,
+        "fork": 57,
+        "vfork": 58,
+        "execve": 59,
+        "ptrace": 101,
+        "mount": 165,
+        "unshare": 272,
+        "memfd_create": 319,
+        "bpf": 321,
+        "execveat": 322,
+        "io_uring_setup": 425,
+        "pidfd_open": 434,
+        "setns": 308,
+        "process_vm_readv": 310,
+        "shmget": 29,
+        "symlink": 88,
+        "link": 86,
+        "truncate": 76,
+        "sendmsg": 46,
+        "setsid": 112,
+    },
+    "aarch64": {
+        "socket": 198,
+        "connect": 203,
+        "execve": 221,
+        "ptrace": 117,
+        "mount": 40,
+        "unshare": 97,
+        "memfd_create": 279,
+        "bpf": 280,
+        "execveat": 281,
+        "io_uring_setup": 425,
+        "pidfd_open": 434,
+        "setns": 268,
+        "process_vm_readv": 270,
+        "shmget": 194,
+        "symlinkat": 36,
+        "linkat": 37,
+        "truncate": 45,
+        "sendmsg": 211,
+        "setsid": 157,
+    },
+}
+DENIED, ALLOWED, NO_SUCH = seccomp.ERRNO | errno.EPERM, seccomp.ALLOW, seccomp.ERRNO | errno.ENOSYS
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_filter_judges_as_written(machine: str) -> None:
+    pid, column = 4242, 0 if machine == "x86_64" else 1
+    program = seccomp.build_filter(machine, pid)
+    assert len(program) // 8 < 4096
+    of = {name: numbers[column] for name, numbers in seccomp.CALLS.items()}
+
+    def verdict(name: str, *arguments: int) -> int:
+        number = of[name]
+        assert number is not None
+        return judge(program, machine, number, *arguments)
+
+    judged = {"open", "openat", "clone", "clone3", "kill", "tgkill", "ioctl", "fcntl", "prctl", "prlimit64", "sendto"}
+    for name, number in of.items():
+        if number is not None and name not in judged | {"socketpair"}:
+            assert judge(program, machine, number) == ALLOWED, name
+    for name, number in NUMBERS[machine].items():
+        assert judge(program, machine, number) == DENIED, name
+    named = {number for number in of.values() if number is not None}
+    for number in set(range(600)) - named:
+        assert judge(program, machine, number) == DENIED, number
+    thread, thread_stack = 0x3D0F00, 0x10000
+    assert verdict("clone", thread) == ALLOWED
+    for flags in (17, 0, 0x4100, thread | 0x10000000, thread | 0x80, thread_stack | 0x20000):
+        assert verdict("clone", flags) == DENIED, hex(flags)
+    assert verdict("clone3") == NO_SUCH
+    assert [verdict("kill", who) for who in (pid, 1, 0, -1, -pid)] == [ALLOWED] + [DENIED] * 4
+    assert [verdict("tgkill", who) for who in (pid, 1)] == [ALLOWED, DENIED]
+    assert [verdict("fcntl", 5, command) for command in (1, 3, 4, 1030, 8, 10, 15, 1031, 1033)] == [ALLOWED] * 4 + [
+        DENIED
+    ] * 5
+    assert [verdict("prctl", option) for option in (15, 1, 22, 24, 38)] == [ALLOWED] + [DENIED] * 4
+    assert [verdict("prlimit64", 0, 9, new) for new in (0, 1, 1 << 32)] == [ALLOWED, DENIED, DENIED]
+    assert [verdict("sendto", 3, 0, 1, 0, address) for address in (0, 8, 1 << 32)] == [ALLOWED, DENIED, DENIED]
+    assert [verdict("openat", 0, 0, flags) for flags in (0, 0o1101, 0o1002, 0o1000)] == [ALLOWED] * 3 + [DENIED]
+    assert [verdict("socketpair", *pair) for pair in ((1, 1), (1, 0o2000001), (1, 2), (2, 1))] == [ALLOWED] * 2 + [
+        DENIED
+    ] * 2
+    other = "aarch64" if machine == "x86_64" else "x86_64"
+    assert judge(program, other, 0) == seccomp.KILL
+    if machine == "x86_64":
+        assert judge(program, machine, 0x40000000) == DENIED
