@@ -70,7 +70,7 @@ MISUSE = [
     (["data", "--count", "many"], 2, "count must be an integer, got \"many\""),
     (["data", "nonsense"], 2, "source must be one of"),
     (["data", "gsm8k"], 2, "needs path"),
-    (["data", "gsm8k", "missing.jsonl"], 1, "missing.jsonl does not exist"),
+    (["data", "gsm8k", "missing.jsonl"], 1, "missing.jsonl: no such file"),
     (["annotate", "missing", "--out", "o"], 1, "does not exist; make it with: mario data"),
     (["annotate"], 2, "problems is missing"),
     (["evaluate", "problems.jsonl"], 2, "no --out given"),
@@ -181,6 +181,34 @@ def test_an_unreachable_server_is_one_line_and_no_wrong_answer(tmp_path: Path) -
     assert "http://127.0.0.1:9/v1" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "o" / "trajectories").glob("*.seal.json"))
+
+
+def test_grade_a_pair_with_its_reason() -> None:
+    done = mario("grade", r"\frac{1}{2}", "0.5")
+    assert done.stdout.startswith("equivalent: ")
+    assert done.returncode == 0
+    done = mario("grade", "7", "8", "--fail-under", "1")
+    assert done.stdout.startswith("different: ")
+    assert done.returncode == 4
+
+
+def test_grade_reads_json_lines_and_names_the_broken_ones() -> None:
+    broken = ["not json", '{"gold": "1"}']
+    good = ['{"id": "a", "gold": "7", "pred": "7.0"}', '{"id": "c", "reference": "7", "solution": "So #### 8"}']
+    rows = f"{good[0]}\n{broken[0]}\n{good[1]}\n{broken[1]}\n"
+    done = mario("grade", stdin=rows)
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["equivalent"] for row in found] == [True, None, False, None]
+    assert [row["id"] for row in found] == ["a", 2, "c", 4]
+    assert done.returncode == 3
+    assert "line 2: " in done.stderr and "line 4: " in done.stderr
+    assert mario("grade", "-", stdin=good[0]).returncode == 0
+
+
+def test_grade_with_one_argument_wants_a_file() -> None:
+    done = mario("grade", "7")
+    assert done.returncode == 1
+    assert "no such file; one pair needs two arguments" in done.stderr
 
 
 def test_doctor_names_the_sandbox() -> None:

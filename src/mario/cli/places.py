@@ -28,3 +28,20 @@ def needs_out(out: Path | None, verb: str) -> Path:
     if out is None:
         raise UsageError(f"no --out given; say where to, for example: mario {verb} … --out {RUNS / verb}")
     return out
+
+
+def recipe_file(name: str) -> Path:
+    """A recipe by its path, or one of ours by its name: `demo` is recipes/demo.toml.
+
+    Raises:
+        UsageError: there is no such recipe; lists ours.
+    """
+    path = Path(name)
+    if path.exists():
+        return path
+    package = Path(__file__).resolve().parents[1]
+    folders = [package / "recipes", package.parents[1] / "recipes"]  # installed from a wheel, or from a checkout
+    ours = {file.stem: file for folder in folders for file in sorted(folder.glob("*.toml"))}
+    if name in ours:
+        return ours[name]
+    raise UsageError(f"recipe {name} does not exist; ours are: {', '.join(ours) or 'none here'}")

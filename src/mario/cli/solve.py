@@ -49,7 +49,7 @@ def run(argv: list[str]) -> int:
     if args.json:
         print(json.dumps(to_json(trajectory), indent=2, ensure_ascii=False))
     elif trajectory.answer is not None:
-        say("")
+        say("\n")
         print(trajectory.answer)
     else:
         say(f"\n\nno answer: {_WHY[trajectory.stop_reason]}")
@@ -95,17 +95,38 @@ async def _solve(recipe: SolveRecipe, question: str, *, quiet: bool) -> Trajecto
     return trajectory
 
 
+_TAGS = frozenset({"<p>", "</p>", "<code>", "</code>"})
+
+
 class Screen:
-    """Shows text and code as the model writes them, and the interpreter's output set apart."""
+    """Shows text and code as the model writes them, without the markup, and the interpreter's output set apart."""
 
     def __init__(self) -> None:
         colour = sys.stderr.isatty()
         self._on, self._off = ("\x1b[36m", "\x1b[0m") if colour else ("", "")
+        self._held = ""  # a line that may still turn out to be a tag
+        self._at_start = True
 
     def show(self, kind: str, text: str) -> None:
-        match kind:
-            case "text":
-                sys.stderr.write(text)
-            case "output":
-                sys.stderr.write(f"\n{self._on}Output: {text}{self._off}\n\n")
+        if kind == "text":
+            for piece in text.splitlines(keepends=True):
+                self._line(piece)
+        elif kind == "output":
+            self._line("\n")
+            sys.stderr.write(f"{self._on}Output: {text}{self._off}\n\n")
+            self._at_start = True
         sys.stderr.flush()
+
+    def _line(self, piece: str) -> None:
+        """Write a piece of one line at once, unless the line opens like a tag: then wait for its end."""
+        if self._held or (self._at_start and piece.startswith("<")):
+            self._held += piece
+            if self._held.strip() not in _TAGS and not any(tag.startswith(self._held) for tag in _TAGS):
+                sys.stderr.write(self._held)
+            elif not self._held.endswith("\n"):
+                return
+            self._at_start = self._held.endswith("\n")
+            self._held = ""
+            return
+        sys.stderr.write(piece)
+        self._at_start = piece.endswith("\n")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mario.cli.arguments import Parser
-from mario.cli.places import PROBLEMS
+from mario.cli.places import PROBLEMS, recipe_file
 from mario.cli.progress import duration, say
 from mario.errors import UsageError
 from mario.recipe import build, read_toml, unknown_key
@@ -40,17 +40,18 @@ def run(argv: list[str]) -> int:
         description="Run all stages of a recipe; run it again to resume.",
         epilog="example: mario run recipes/demo.toml",
     )
-    parser.add_argument("recipe", type=Path, help="TOML file with [stages.NAME] tables")
+    parser.add_argument("recipe", help="TOML file with [stages.NAME] tables, or the name of one of ours, such as demo")
     parser.add_argument("--out", metavar="DIRECTORY", help="instead of the recipe's own")
     parser.add_argument("--dry-run", action="store_true", help="check every stage and print the plan; run nothing")
     args = parser.parse(argv)
-    tables = read_toml(args.recipe)
+    recipe = recipe_file(args.recipe)
+    tables = read_toml(recipe)
     if args.out:
         tables["out"] = args.out
-    experiment = build(Experiment, tables, f"recipe {args.recipe}")
+    experiment = build(Experiment, tables, f"recipe {recipe}")
     if not experiment.stages:
         raise UsageError(f'recipe {args.recipe}: no stages; write a table such as [stages.problems] with verb = "data"')
-    plan = [_stage(name, table, experiment, args.recipe) for name, table in experiment.stages.items()]
+    plan = [_stage(name, table, experiment, recipe) for name, table in experiment.stages.items()]
     if args.dry_run:
         for stage in plan:
             say(f"{stage.name}: {stage.verb} -> {stage.out}")
