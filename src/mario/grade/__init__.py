@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from mario.grade.judge import answer_type, canonical, grade, is_equivalent
     from mario.grade.kinds import AnswerType
     from mario.grade.options import STRICT, Options
+    from mario.grade.pool import GraderPool, grade_all, grade_all_async
+    from mario.grade.rows import grade_rows
 
 _HOME = {
     "AnswerType": "kinds",
     "Extraction": "extraction",
     "ExtractionRule": "extraction",
+    "GraderPool": "pool",
     "Options": "options",
     "STRICT": "options",
     "answer_type": "judge",
@@ -31,6 +34,9 @@ _HOME = {
     "extract": "extraction",
     "extract_answer": "extraction",
     "grade": "judge",
+    "grade_all": "pool",
+    "grade_all_async": "pool",
+    "grade_rows": "rows",
     "group": "classes",
     "is_equivalent": "judge",
 }
@@ -53,12 +59,16 @@ __all__ = [
     "AnswerType",
     "Extraction",
     "ExtractionRule",
+    "GraderPool",
     "Options",
     "answer_type",
     "canonical",
     "extract",
     "extract_answer",
     "grade",
+    "grade_all",
+    "grade_all_async",
+    "grade_rows",
     "group",
     "is_equivalent",
 ]

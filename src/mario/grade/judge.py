@@ -8,6 +8,8 @@ What it does not do: extraction from a whole solution (`extract`), many pairs at
 from __future__ import annotations
 
 from mario.grade.render import render
+from collections.abc import Callable
+
 from mario.grade.compare import compare
 from mario.grade.kinds import AnswerType, forced, kind_of
 from mario.grade.numeric import Match
@@ -17,6 +19,7 @@ from mario.grade.tree import Node, Sequence, Unparsed
 from mario.types import Verdict, VerdictStatus
 
 DEFAULT = Options()
+Decide = Callable[[Node, Node], Match]
 
 
 def is_equivalent(reference: str, answer: str) -> bool:
@@ -25,11 +28,17 @@ def is_equivalent(reference: str, answer: str) -> bool:
 
 
 def grade(
-    reference: str, answer: str, *, answer_type: AnswerType | str | None = None, options: Options = DEFAULT
+    reference: str,
+    answer: str,
+    *,
+    answer_type: AnswerType | str | None = None,
+    options: Options = DEFAULT,
+    last_resort: Decide | None = None,
 ) -> Verdict:
     """Compare an answer with the reference answer.
 
     `answer_type` says what the question asks for where the notation leaves it open: `Interval`, `Vector`, `Set`.
+    `last_resort` is asked about two values that ball arithmetic leaves undecided; the worker process passes SymPy.
     A reference that cannot be read gives `REFERENCE_UNPARSED`: the problem is left unscored, never failed.
     """
     if reference == answer and reference.strip():
@@ -48,6 +57,8 @@ def grade(
         left = tuple(forced(node, wanted) for node in left)
         right = tuple(forced(node, wanted) for node in right)
     match = _best(left, right, options)
+    if match.same is None and last_resort is not None:
+        match = last_resort(left[0], right[0])
     status = {True: VerdictStatus.EQUIVALENT, False: VerdictStatus.DIFFERENT, None: VerdictStatus.UNDECIDED}[match.same]
     return Verdict(status, match.reason, render(left[0]), render(right[0]))
 

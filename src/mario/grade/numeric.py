@@ -15,7 +15,7 @@ from typing import NamedTuple
 from flint import acb, arb
 
 from mario.grade.balls import INTEGER_ROUNDS, Evaluation, OverBudget, Undefined, has_imaginary, precision
-from mario.grade.exact import rational
+from mario.grade.exact import MAX_TERMS, rational
 from mario.grade.options import Options
 from mario.grade.tree import Apply, Constant, Node, Number, children, rebuild, symbols, walk
 
@@ -48,6 +48,8 @@ def same_value(a: Node, b: Node, options: Options) -> Match:
     if folded(a) == folded(b):
         return Match(True, "same expression")
     exact = _compare(a, b, left, right)
+    if exact.same is False and (unknown := unevaluated(a) or unevaluated(b)):
+        exact = Match(None, f"{unknown} is not evaluated")
     if exact.same is True:
         return exact
     if options.rounding_digits or options.float_noise:
@@ -55,6 +57,19 @@ def same_value(a: Node, b: Node, options: Options) -> Match:
         if rounded is not None:
             return rounded
     return exact
+
+
+def unevaluated(node: Node) -> str:
+    """The first term that stands as an unknown in evaluation although it has a value; empty when there is none."""
+    for part in walk(node):
+        if isinstance(part, Apply):
+            if part.head in ("integral", "limit") or part.head.startswith("?") and len(part.head) > 2:
+                return f"the term {part.head.lstrip('?')}"
+            if part.head in ("sum", "product"):
+                low, high = rational(part.args[2]), rational(part.args[3])
+                if low is None or high is None or high - low >= MAX_TERMS:
+                    return f"the {part.head}"
+    return ""
 
 
 def folded(node: Node) -> Node:

@@ -1,0 +1,40 @@
+"""The child process of a grading pool: answers chunks of pairs, and single pairs for SymPy.
+
+A request is JSON: `{"pairs": [[reference, answer], ..], "type": .., "options": {..}, "symbolic": bool}`; the reply is a
+list of [status, reason, reference, answer]. A chunk needs milliseconds; a symbolic request may need for ever, and the
+parent kills it.
+
+What it does not do: it keeps no state between requests but caches.
+"""
+
+from __future__ import annotations
+
+import json
+
+from mario.grade.judge import grade
+from mario.grade.kinds import AnswerType
+from mario.grade.options import Options
+from mario.process import serve
+
+MEMORY_MB = 1024
+
+
+def handle(request: bytes) -> bytes:
+    task = json.loads(request)
+    options = Options(**task["options"])
+    answer_type = AnswerType(task["type"]) if task["type"] else None
+    last = None
+    if task["symbolic"]:
+        from mario.grade.symbolic import decide as last
+    out = []
+    for reference, answer in task["pairs"]:
+        try:
+            verdict = grade(reference, answer, answer_type=answer_type, options=options, last_resort=last)
+            out.append([verdict.status, verdict.reason, verdict.reference, verdict.answer])
+        except Exception as error:  # one pair must not cost the chunk; the parent reports it as undecided
+            out.append(["undecided", f"{type(error).__name__}: {error}"[:300], None, None])
+    return json.dumps(out).encode()
+
+
+if __name__ == "__main__":
+    serve(handle, memory_mb=MEMORY_MB)
