@@ -15,20 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from mario.data.calculator.arithmetic import (
-    Number,
-    Operation,
-    Token,
-    Tree,
-    Unreadable,
-    Variable,
-    evaluate,
-    parse,
-    to_number,
-    tokenize,
-    without_percent,
-)
+from mario.data.calculator.arithmetic import Number, Operation, Tree, Unreadable, Variable, evaluate, without_percent
 from mario.data.calculator.equations import UNKNOWN, solve
+from mario.data.calculator.notation import Token, parse, to_number, tokenize
 
 _ANNOTATION = re.compile(r"<<([^<>]*)>>")
 _WEAK_EQUALS = {"is", "are", "was", "equals", "equal", "gives", "makes", "leaves", "or"}
