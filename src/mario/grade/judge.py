@@ -67,10 +67,8 @@ def _best(left: tuple[Node, ...], right: tuple[Node, ...], options: Options) -> 
     first: Match | None = None
     for i, a in enumerate(left):
         for j, b in enumerate(right):
-            if i + j and not (isinstance(a, Sequence) and isinstance(b, Sequence)):
-                continue  # a second reading is only a list, and only a list asks for it
-            if i + j and "()" in (getattr(a, "kind", ""), getattr(b, "kind", "")):
-                continue  # 1,234 is not the point (1, 234)
+            if i + j and not _may_meet(a, b):
+                continue
             try:
                 match = compare(a, b, options)
             except (Unparsed, RecursionError) as why:
@@ -80,6 +78,13 @@ def _best(left: tuple[Node, ...], right: tuple[Node, ...], options: Options) -> 
             first = first or match
     assert first is not None
     return first
+
+
+def _may_meet(a: Node, b: Node) -> bool:
+    """Whether second readings may be compared: `1,234` is a list only against a list, and never the point (1, 234)."""
+    if isinstance(a, Sequence) and isinstance(b, Sequence):
+        return "()" not in (a.kind, b.kind)
+    return not isinstance(a, Sequence) and not isinstance(b, Sequence)
 
 
 def canonical(answer: str) -> str | None:

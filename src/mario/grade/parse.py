@@ -278,6 +278,8 @@ class Parser:
             return Symbol(left.name + marks)
         if token.text == "{" and self.peek(1).text == "}":
             raise Unparsed("empty exponent")
+        if token.kind == "word" and not self.python:  # a^bc is (a^b)c
+            self.tokens[self.at : self.at + 1] = [Token("name", letter) for letter in token.text]
         exponent = self.expression(50) if token.text != "{" else self.group()
         return binary("pow", left, exponent)
 
@@ -749,7 +751,7 @@ def bare(items: list[Node], seps: list[str]) -> Node:
     inequalities = all(isinstance(i, Relation) and "=" not in i.ops and "~" not in i.ops for i in items)
     if inequalities and joined & {"or", "and"}:
         return Apply("or" if "or" in joined else "and", tuple(items))
-    if joined == {"or"} and all(isinstance(i, Interval | Relation) for i in items):
+    if joined == {"or"} and all(isinstance(i, Interval) for i in items):
         return Apply("or", tuple(items))
     return Sequence("", tuple(items))
 

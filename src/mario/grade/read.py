@@ -20,6 +20,7 @@ _DECIMAL = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _BLANKS = re.compile(r"[-+]?\d+(?:\.\d+)?(?:\s+[-+]?\d+(?:\.\d+)?)+")
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+")
 _ARRAY = re.compile(r"[\[\]\d\s.eE+\-]*")
+_INDEXED = re.compile(r"(?<![A-Za-z\d])[A-Za-z]\d")  # x1 is x_1, or x times 1
 _SPACED = re.compile(r"\d{1,3}(?: \d{3})+")
 
 
@@ -62,6 +63,11 @@ def _read(text: str) -> tuple[Node, ...]:
     if _GROUPED.fullmatch(text):
         parts = tuple(_signed_number(part.lstrip("+")) for part in text.split(","))
         return (node, Sequence("", parts))
+    if not python and "\\" not in text and _INDEXED.search(text):
+        try:
+            return (node, shape(Parser(tokenize(text, python=True)[0], True).answer()))
+        except Unparsed:
+            pass
     return (node,)
 
 

@@ -110,9 +110,9 @@ _PLAIN_COMMANDS = frozenset("frac dfrac tfrac sqrt binom cdot times boxed pm mp 
 class Scanner:
     """One pass over a cleaned text; `tokens` holds the result."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, python: bool) -> None:
         self.text = text
-        self.python = "\\" not in text and bool(_PYTHON.search(text))
+        self.python = python or ("\\" not in text and bool(_PYTHON.search(text)))
         self.tokens: list[Token] = []
         self.spaced = False
         self.depth: list[str] = []
@@ -365,7 +365,7 @@ class Scanner:
         return False
 
 
-def tokenize(text: str) -> tuple[list[Token], bool]:
-    """The tokens of a cleaned text, and whether it is a Python print."""
-    scanner = Scanner(text)
+def tokenize(text: str, python: bool = False) -> tuple[list[Token], bool]:
+    """The tokens of a cleaned text, and whether it is a Python print (`python` says that it is)."""
+    scanner = Scanner(text, python)
     return scanner.tokens, scanner.python
