@@ -15,6 +15,8 @@ import builtins
 import keyword
 import operator
 import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
@@ -396,6 +398,21 @@ def test_any_annotated_solution_converts_to_its_own_results(made: tuple[str, lis
     assert not conversion.reference_chose_variable
     assert "<<" not in conversion.text_thought
     assert convert(own) == conversion
+
+
+def test_conversion_does_not_depend_on_the_hash_seed() -> None:
+    solution = "a + b = 30, a = 2b\n2b + b = 30\nb = 10\na = 2b = 20\nIn all a + 7 = 27"
+    code = (
+        "from mario.data.calculator import convert; from mario.types import Problem;"
+        f"print(convert(Problem('1', '?', '27', 's', 't', solution={solution!r})))"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3", "4")
+    }
+    assert len(printed) == 1 and printed.pop().startswith(b"Conversion(")
 
 
 @settings(max_examples=200, deadline=None)

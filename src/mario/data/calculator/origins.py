@@ -53,8 +53,9 @@ class Origins:
         is_sum, used = _is_sum(tree), Counter[Fraction]()
 
         def origin(leaf: Number | Variable, is_term: bool) -> Tree:
-            if isinstance(leaf, Variable):  # a letter that an equation solved, or a fraction
-                return next((line.variable for line in earlier if line.step.unknown == leaf.name), leaf)
+            if isinstance(leaf, Variable):  # already an earlier result, or a letter that an equation solved
+                known = any(line.variable == leaf for line in earlier)
+                return leaf if known else next(line.variable for line in earlier if line.step.unknown == leaf.name)
             value = leaf.value
             found = [line.variable for line in earlier if line.step.value == value]
             if leaf.percent or not found:

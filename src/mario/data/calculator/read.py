@@ -59,7 +59,7 @@ def strip_annotations(solution: str) -> str:
 def read_steps(solution: str) -> list[Step]:
     """All calculations of a solution in their order."""
     lines = [_split_annotations(line) for line in solution.partition("####")[0].splitlines()]
-    letters = {letter for text, _ in lines for letter in find_unknowns(text)}
+    letters = sorted({letter for text, _ in lines for letter in find_unknowns(text)})
     unknowns = _Unknowns({}, {letter: [] for letter in letters})
     return [step for number, (text, found) in enumerate(lines) for step in _line_steps(number, text, found, unknowns)]
 
