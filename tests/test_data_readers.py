@@ -172,6 +172,8 @@ BAD_FILES: dict[str, tuple[bytes | None, list[str]]] = {
     "broken line": (GOOD_LINE + b'{"a": \n', ["line 2", "not JSON", "correct"]),
     "not an object": (b"[1]\n", ["line 1", "expected a JSON object", "[1]"]),
     "deep": (b"[" * 100_000 + b"\n", ["line 1", "not JSON"]),
+    "huge integer": (b'{"n": ' + b"9" * 5000 + b"}", ["line 1", "not JSON"]),
+    "not a number": (b'{"n": NaN}', ["line 1", "not JSON", "NaN"]),
     "latin-1": ('{"q": "café"}'.encode("latin-1"), ["line 1", "not UTF-8", "0xe9", "iconv"]),
     "wrong field": (b'{"problem": "x"}', ["line 1", "'answer'", "found problem", "field map"]),
     "not a text": (b'{"question": 5, "answer": "#### 1"}', ["line 1", "'question'", "must be a text", "5"]),
@@ -236,6 +238,14 @@ def test_the_hub_without_its_library_names_the_extra(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingExtra, match=r"mario-math\[hf\]"):
         next(read_gsm8k("hub:openai/gsm8k", split="train"))
+
+
+def test_the_library_of_the_hub_reads_lazily_and_gives_the_same_problems(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    (tmp_path / "data").mkdir()
+    file = write(tmp_path / "data" / "train.jsonl", GSM8K_ROW, GSM8K_ROW | {"question": "Another?"})
+    (tmp_path / "README.md").write_text("---\nconfigs:\n- config_name: main\n  data_files: data/*.jsonl\n---\n")
+    assert list(read_gsm8k(f"hub:{tmp_path}", split="train")) == list(read_gsm8k(file, split="train"))
 
 
 def test_a_hub_that_cannot_be_reached_is_a_data_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,17 +77,21 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 def parse_object(raw: bytes, where: str) -> dict[str, Any]:
     try:
-        value = json.loads(raw.decode("utf-8-sig"))
+        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         bad = raw[error.start : error.start + 1].hex()
         raise DataError(
             f"{where}: not UTF-8 (byte 0x{bad} at {error.start}); convert it: iconv -f latin1 -t utf-8 FILE > NEW"
         ) from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError also for an integer of thousands of digits
         raise DataError(f"{where}: not JSON ({error}), got {_short(raw.decode())}; correct or delete it") from error
     if not isinstance(value, dict):
         raise DataError(f"{where}: expected a JSON object, got {_short(value)}; write one object a line")
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
 
 
 def read_whole(path: Path) -> bytes:
