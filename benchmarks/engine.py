@@ -4,7 +4,9 @@
 
 Every request generates exactly `--tokens` tokens (end tokens are switched off on both sides). `generate` gets one
 static batch, its best case; a last row gives the engine requests of uneven length, three batches' worth, where
-a static batch would idle. Both sides are warmed up, run alternately `--repeat` times, and the best run counts.
+a static batch would idle, and two more rows attempts of two turns, with and without the keys and values that the
+engine holds from one turn to the next. Both sides are warmed up and run alternately `--repeat` times; the best run
+counts.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import argparse
 import asyncio
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 from mario.engine import checkpoint
@@ -26,9 +29,9 @@ def prompt(i: int) -> str:
     item = ITEMS[i % len(ITEMS)]
     return (
         "<|im_start|>user\nSolve the problem step by step. Write each calculation on a line of its own, and the answer "
-        f"on the last line.\n\nA shop has {37 + i} boxes with {12 + 3 * i} {item} each. On Monday it sells {5 + i} boxes, "
-        f"and on Tuesday it receives {2 + i} boxes that hold {8 + i} {item} each. A quarter of all {item} is then moved to "
-        f"another shop. How many {item} are left in the shop?<|im_end|>\n<|im_start|>assistant\n"
+        f"on the last line.\n\nA shop has {37 + i} boxes with {12 + 3 * i} {item} each. On Monday it sells {5 + i} "
+        f"boxes, and on Tuesday it receives {2 + i} boxes that hold {8 + i} {item} each. A quarter of all {item} is "
+        f"then moved to another shop. How many {item} are left in the shop?<|im_end|>\n<|im_start|>assistant\n"
     )
 
 
@@ -53,6 +56,27 @@ async def engine_rate(engine: Any, asked: list[Request]) -> float:
     return sum(c.completion_tokens for c in done) / (time.perf_counter() - began)
 
 
+async def two_turns_rate(engine: Any, firsts: list[Request]) -> float:
+    """Each request ends at its stop string, gets an output to read, and goes on: a tool-integrated attempt."""
+
+    async def attempt(first: Request) -> int:
+        one = await engine.generate(first)
+        known = tuple(Span(s.text, s.source, ids) for s, ids in zip(first.spans, one.prompt_ids, strict=True))
+        turn = Span(one.text + (one.stop or ""), Source.MODEL, one.token_ids)
+        output = Span(f"\nOutput:\n{first.seed}\n", Source.INTERPRETER)
+        two = await engine.generate(replace(first, turn=1, spans=(*known, turn, output), stop=()))
+        return int(one.completion_tokens + two.completion_tokens)
+
+    began = time.perf_counter()
+    return sum(await asyncio.gather(*map(attempt, firsts))) / (time.perf_counter() - began)
+
+
+async def stopping(engine: Any, asked: list[Request]) -> list[Request]:
+    """The same requests, each with the end of its own greedy text as a stop string."""
+    done = await asyncio.gather(*(engine.generate(request) for request in asked))
+    return [replace(request, stop=(one.text[-8:],)) for request, one in zip(asked, done, strict=True)]
+
+
 def generate_rate(model: Any, tokenizer: Any, count: int, tokens: int) -> float:
     began = time.perf_counter()
     batch = tokenizer([prompt(i) for i in range(count)], return_tensors="pt", padding=True, padding_side="left")
@@ -72,6 +96,7 @@ def main() -> None:
     args = parser.parse_args()
 
     from mario.engine.local import LocalEngine
+    from mario.engine.prefix import PrefixStore
 
     directory = checkpoint.resolve(args.model, print)
     tokenizer = checkpoint.load_tokenizer(directory)
@@ -90,17 +115,20 @@ def main() -> None:
             "mario uneven, 3 batches": requests(3 * size, [args.tokens * k // 4 for k in (1, 7, 2, 6, 3, 5)]),
         }
         best: dict[str, float] = {}
-        asyncio.run(engine_rate(engine, requests(size, [2])))
+        attempts = asyncio.run(stopping(engine, requests(size, [args.tokens])))
         generate_rate(model, tokenizer, size, 2)
         for _ in range(args.repeat):
             best["generate"] = max(best.get("generate", 0), generate_rate(model, tokenizer, size, args.tokens))
             for name, asked in cases.items():
                 if size > 1 or name == "mario greedy":
                     best[name] = max(best.get(name, 0), asyncio.run(engine_rate(engine, asked)))
+            for name, budget in (("mario two turns, nothing held", 0), ("mario two turns", 512 * 2**20)):
+                engine._batch._prefixes = PrefixStore(budget)
+                best[name] = max(best.get(name, 0), asyncio.run(two_turns_rate(engine, attempts)))
         asyncio.run(engine.close())
         for name, rate in best.items():
             rows.append({"engine": name, "batch": size, "tokens_per_second": round(rate, 1)})
-            print(f"{name:28s} batch {size:3d} {rate:8.1f} tokens/s", flush=True)
+            print(f"{name:30s} batch {size:3d} {rate:8.1f} tokens/s", flush=True)
     print(json.dumps({"rows": rows, "dtype": str(model.dtype), "hardware": hardware(), "code": code_version()}))
 
 

@@ -299,6 +299,21 @@ def test_an_empty_prompt_is_refused_alone(engine) -> None:
     asyncio.run(main())
 
 
+def test_padding_leaves_with_the_row_that_needed_it_and_buffers_stay_bounded(loaded) -> None:
+    batch = Batch(loaded[0])
+    with torch.inference_mode():
+        batch.join([tuple(range(3, 103)), tuple(range(50, 60))])
+        assert batch.end - batch.start == 100
+        batch.leave(0)
+        assert batch.end - batch.start == 10
+        for i in range(1500):  # rows come and go for long: the live part stays short, so must the buffers
+            batch.step([5] * len(batch.starts))
+            if i % 7 == 0:
+                batch.leave(0)
+                batch.join([tuple(range(3 + i % 50, 20 + i % 50))])
+    assert batch._columns <= 512
+
+
 def test_one_engine_serves_several_event_loops(engine) -> None:
     first = asyncio.run(engine.generate(request("again", 10)))
     second = asyncio.run(engine.generate(request("again", 10)))
@@ -343,7 +358,13 @@ def test_tagged_tool_calls_are_read_and_broken_ones_stay_text() -> None:
     text, calls = parse(tokenizer, reply, "", (TOOL,))
     assert text == "Let me compute."
     assert calls[0]["function"] == {"name": "python", "arguments": {"code": "print(2)"}}
-    for broken in ('<tool_call>{"name": "python", </tool_call>', '<tool_call>{"code": 1}</tool_call>', "no call"):
+    for broken in (
+        '<tool_call>{"name": "python", "arguments": NaN}</tool_call>',
+        "<tool_call>{" + '"a":{' * 5000 + "}</tool_call>",
+        '<tool_call>{"name": "python", </tool_call>',
+        '<tool_call>{"code": 1}</tool_call>',
+        "no call",
+    ):
         assert parse(tokenizer, broken, "", (TOOL,)) == (broken, ())
 
 
@@ -352,5 +373,6 @@ def test_two_models_have_two_names(tmp_path: Path) -> None:
     for seed in (0, 1):
         directory = tiny_model(tmp_path / str(seed) / "model", seed=seed)
         for dtype in ("float32", "bfloat16"):
-            names.add(LocalEngine.load(str(directory), dtype=dtype).name.removeprefix(str(directory)))
+            names.add(LocalEngine.load(str(directory), dtype=dtype).name)
     assert len(names) == 4
+    assert all(name.startswith("model [") for name in names), "where a model lies is no part of its name"

@@ -396,11 +396,12 @@ def test_tool_calls_are_objects_in_records_and_text_on_the_wire(address: str, se
     assert answer.tool_calls[0]["function"]["arguments"] == code, "the record is not changed by sending it"
 
 
-def test_arguments_that_are_no_object_stay_text(address: str, server: Server) -> None:
-    call = {"id": "c1", "type": "function", "function": {"name": "python", "arguments": '{"code": "x'}}
+@pytest.mark.parametrize("arguments", ['{"code": "x', "[1]", '{"code": NaN}', '{"a":' * 5000])
+def test_arguments_that_are_no_object_stay_text(address: str, server: Server, arguments: str) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "python", "arguments": arguments}}
     server.chat = {"content": None, "tool_calls": [call]}
     (answer,) = ask(address, CHAT)
-    assert (answer.text, answer.tool_calls[0]["function"]["arguments"]) == ("", '{"code": "x')
+    assert (answer.text, answer.tool_calls[0]["function"]["arguments"]) == ("", arguments)
 
 
 def test_requests_in_flight_are_bounded(address: str, server: Server) -> None:

@@ -32,7 +32,8 @@ def render(tokenizer: Any, messages: Sequence[Mapping[str, Any]], tools: Sequenc
             list(messages), tools=list(tools) or None, add_generation_prompt=True, tokenize=False
         )
     except Exception as error:  # a template is a program of the model's author
-        raise EngineError(f"this model's chat template refuses the conversation: {error}") from error
+        reason = " ".join(str(error).split())
+        raise EngineError(f"this model's chat template refuses the conversation: {reason}") from error
     return text
 
 
@@ -46,19 +47,35 @@ def parse(
     if getattr(tokenizer, "response_template", None):
         try:
             message = tokenizer.parse_response(reply, prefix=prompt, tools=list(tools))
-        except ValueError:
+        except Exception:  # whatever a text that nobody vouches for does to the template's parsers
             return reply, ()
         calls = [call.get("function", call) for call in message.get("tool_calls") or ()]
         return message.get("content") or "", _numbered(calls)
     calls = []
     for found in _TAGGED_CALL.finditer(reply):
         try:
-            calls.append(json.loads(found.group(1)))
+            calls.append(load_json(found.group(1)))
         except ValueError:
             return reply, ()
     if not all(isinstance(call, dict) and "name" in call for call in calls):
         return reply, ()
     return (_TAGGED_CALL.sub("", reply).strip() if calls else reply), _numbered(calls)
+
+
+def load_json(text: str) -> Any:
+    """JSON that a model wrote.
+
+    Raises:
+        ValueError: it is none, or holds what no record may: NaN, infinity, nesting without end.
+    """
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _reads_calls(tokenizer: Any) -> bool:

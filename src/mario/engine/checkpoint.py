@@ -59,8 +59,11 @@ def resolve(model: str, report: Report = lambda _: None) -> Path:
 
 
 def describe(model: str) -> str:
-    """What tables call a model."""
-    return EMBEDDED_LABEL if model == EMBEDDED else str(model).rstrip("/")
+    """What tables call a model: a directory's own name, wherever it lies, as `fingerprint` tells its contents apart."""
+    if model == EMBEDDED:
+        return EMBEDDED_LABEL
+    path = Path(model).expanduser()
+    return path.resolve().name if path.exists() else model
 
 
 def load_tokenizer(directory: Path) -> Any:

@@ -92,7 +92,8 @@ class LocalEngine:
             return item
         if isinstance(item, MarioError):
             raise item
-        raise EngineError(f"{self._label} failed while generating: {checkpoint.first_line(item)}") from item
+        hint = "; lower batch_size" if "memory" in str(item).lower() else ""
+        raise EngineError(f"{self._label} failed while generating: {checkpoint.first_line(item)}{hint}") from item
 
     async def close(self) -> None:
         """Stop the thread and wait for it; requests still running end with an `EngineError`."""

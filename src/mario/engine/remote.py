@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from mario.engine.chat import load_json
 from mario.engine.protocol import TextListener, first_stop, partial_stop
 from mario.errors import EngineError, EngineUnavailable, MarioError
 from mario.types import Completion, FinishReason, Request
@@ -310,7 +311,7 @@ def _from_wire(index: int, call: Mapping[str, str]) -> dict[str, Any]:
     """A tool call as our records hold it; arguments that are no JSON object are the model's mistake and stay text."""
     arguments: Any = call["arguments"]
     try:
-        parsed = json.loads(arguments)
+        parsed = load_json(arguments)
         arguments = parsed if isinstance(parsed, dict) else arguments
     except ValueError:
         pass

@@ -1,4 +1,4 @@
-"""From logits to tokens: pure functions of a row, so that no draw depends on what else is in the batch."""
+"""From logits to tokens: what a row draws depends on that row alone, never on what else is in the batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from mario.types import Sampling
 
 _LIKELIEST = (
-    512  # sorted first: a nucleus almost always lies in them, and sorting a whole vocabulary costs thirty times more
+    512  # looked at first: a nucleus almost always lies in them, and sorting a vocabulary takes 30 times as long
 )
 
 
@@ -21,26 +21,42 @@ def draw(logits: Any, samplings: Sequence[Sampling], generators: Sequence[Any]) 
     distribution with it.
     """
     tokens: list[int] = logits.argmax(-1).tolist()
-    for row, (sampling, generator) in enumerate(zip(samplings, generators, strict=True)):
-        if sampling.temperature > 0:
-            number = torch.rand((), generator=generator).to(logits.device)
-            tokens[row] = int(_invert(logits[row] / sampling.temperature, sampling.top_p, number))
+    for cut in (False, True):
+        rows = [i for i, s in enumerate(samplings) if s.temperature > 0 and (s.top_p < 1) == cut]
+        if not rows:
+            continue
+        temperatures = torch.tensor([samplings[i].temperature for i in rows], device=logits.device)
+        numbers = torch.stack([torch.rand((), generator=generators[i]) for i in rows]).to(logits.device)
+        probabilities = (logits[rows] / temperatures[:, None]).softmax(-1)
+        if cut:
+            drawn = _from_nucleus(probabilities, torch.tensor([samplings[i].top_p for i in rows]), numbers)
+        else:
+            drawn = _at_share(probabilities, numbers)
+        for row, token in zip(rows, drawn.tolist(), strict=True):
+            tokens[row] = token
     return tokens
 
 
-def _invert(logits: Any, top_p: float, number: Any) -> Any:
-    """The token at share `number` of the nucleus: the likeliest tokens, as few as have `top_p` of the mass together."""
-    probabilities = logits.softmax(-1)
-    if top_p >= 1:
-        return _at_share(probabilities, number)
-    kept, order = probabilities.topk(min(_LIKELIEST, len(probabilities)))
-    if kept.sum() < top_p:
-        kept, order = probabilities.sort(descending=True)
-    likelier = kept.cumsum(-1) - kept
-    return order[_at_share(kept[likelier < top_p], number)]
+def _from_nucleus(probabilities: Any, top_p: Any, numbers: Any) -> Any:
+    """Draws from the likeliest tokens, as few as have `top_p` of the mass together."""
+    top_p = top_p.to(probabilities.device)
+    likeliest, order = probabilities.topk(min(_LIKELIEST, probabilities.shape[-1]))
+    drawn = order.gather(-1, _at_share(_cut(likeliest, top_p), numbers)[:, None])[:, 0]
+    for row in (likeliest.sum(-1) < top_p).nonzero()[:, 0].tolist():  # a flat distribution: sort it all
+        here = slice(row, row + 1)
+        whole, order = probabilities[here].sort(descending=True)
+        drawn[row] = order[0, _at_share(_cut(whole, top_p[here]), numbers[here])[0]]
+    return drawn
 
 
-def _at_share(weights: Any, share: Any) -> Any:
+def _cut(descending: Any, top_p: Any) -> Any:
+    likelier = descending.cumsum(-1) - descending  # the mass before each token; none before the first, which stays
+    return descending.where(likelier < top_p[:, None], 0)
+
+
+def _at_share(weights: Any, shares: Any) -> Any:
+    """In each row the index at which the mass passes that share of the whole."""
     mass = weights.cumsum(-1)
-    index = torch.searchsorted(mass, share * mass[-1], right=True)
-    return index.clamp(max=int((mass < mass[-1]).sum()))  # rounding must not choose a token past the mass
+    total = mass[:, -1:]
+    index = torch.searchsorted(mass, shares[:, None] * total, right=True)
+    return index.minimum((mass < total).sum(-1, keepdim=True))[:, 0]  # rounding must not point past the mass
