@@ -544,8 +544,38 @@ DIFFERENT: dict[str, list[tuple[str, str]]] = {
 }
 
 # FIELD: reported to Math-Verify (14, 37, 41, 56, 60, 64, 76, 82), lm-evaluation-harness (4030), NeMo-Skills (1074).
-REPORTED_SAME: list[tuple[str, str]] = []
-REPORTED_DIFFERENT: list[tuple[str, str]] = []
+REPORTED_SAME = [
+    ("\\text{29}", "29"),
+    ("29", "029"),
+    ("29", "**29**"),
+    ("29", "Final Answer: **29**"),
+    ("\\sqrt{3/m}", "\\frac{\\sqrt3}{\\sqrt{m}}"),
+    ("6x+2y-5=0", "y = -3x + 5/2"),
+    ("m \\ge \\sqrt{5}", "m \\in [\\sqrt{5}, +\\infty)"),
+    ("(3,7)", "(3,7)"),
+    ("[3,7)", "[3,7)"),
+    ("\\begin{pmatrix}3\\\\7\\end{pmatrix}", "\\begin{pmatrix}3\\\\7\\end{pmatrix}"),
+    ("\\cot^2 u+1", "\\csc^2 u"),
+    ("n=4,5,6", "4, 5, 6"),
+    ("1,4,\\ldots,n^2", "1, 4, \\dots, n^2"),
+]
+REPORTED_DIFFERENT = [
+    ("\\frac{1}{1003!}", "\\frac{1}{1005!}"),
+    ("\\frac{1}{3^{88}}", "\\frac{1}{3^{87}}"),
+    ("\\frac{3^{1500}+1}{2\\cdot 3^{1501}}", "\\frac{1}{2\\cdot 3^{1501}}"),
+    ("2-\\frac{3}{\\mathrm{e}}", "2+\\frac{3}{\\mathrm{e}}"),
+    ("n=4,5,6", "n=3,4,5"),
+    ("E=(2,5)", "E=(2,5.5)"),
+    ("17, 29, \\text{ and } 64", "18, 30, and 64"),
+    ("\\pm 1999", "1999"),
+    ("11:00", "2:00"),
+    ("1,2,\\ldots,k", "1,3,5,\\ldots,2k-1"),
+    ("1:3:5:\\ldots", "1:9:25:\\ldots"),
+    ("2x+5y+8=0", "7x-y+8=0"),
+    ("6", "6\\sqrt(3)"),
+    ("g(x)=0", "\\forall x>1, g(x)=0"),
+    ("a_n=\\sum_{k=0}^{n-1} a_k a_{n-k-1}", "a_n=\\sum_{k=0}^{n-2} a_k a_{n-k-2}"),
+]
 
 # PAPER: verdicts of MARIO Eval measured with its own versions; here they must come out right.
 OLD_FAULTS_DIFFERENT = [

@@ -14,8 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mario.grade.extraction import Extraction, ExtractionRule, extract, extract_answer
     from mario.grade.classes import group
+    from mario.grade.extraction import Extraction, ExtractionRule, extract, extract_answer
     from mario.grade.judge import answer_type, canonical, grade, is_equivalent
     from mario.grade.kinds import AnswerType
     from mario.grade.options import STRICT, Options

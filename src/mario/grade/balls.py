@@ -165,7 +165,7 @@ class Evaluation:
                 return acb(x.real, -x.imag)
             case "side-", [x]:
                 return x
-            case ("max" | "min"), [_, *_] if all(v.imag.is_zero() for v in values):
+            case (("max" | "min"), [_, *_]) if all(v.imag.is_zero() for v in values):
                 pick = values[0].real
                 for value in values[1:]:
                     pick = pick.max(value.real) if head == "max" else pick.min(value.real)
@@ -190,9 +190,9 @@ class Evaluation:
         exact_index = rational(index)
         if exact_index == 2:
             return x.sqrt()
-        if exact_index is not None and exact_index.denominator == 1 and int(exact_index) % 2 and x.imag.is_zero():
-            if x.real < 0:
-                return -((-x) ** (1 / n))
+        is_odd = exact_index is not None and exact_index.denominator == 1 and int(exact_index) % 2
+        if is_odd and x.imag.is_zero() and x.real < 0:
+            return -((-x) ** (1 / n))
         return x ** (1 / n)
 
     def log(self, x: acb) -> acb:
@@ -267,6 +267,13 @@ def _upper(value: Fraction) -> arb:
     return top + top / 2**60
 
 
+def _method(name: str) -> Callable[[acb], acb]:
+    def apply(x: acb) -> acb:
+        return getattr(x, name)()
+
+    return apply
+
+
 def _inverse(name: str) -> Callable[[acb], acb]:
     def apply(x: acb) -> acb:
         return getattr(1 / x, name)()
@@ -275,8 +282,29 @@ def _inverse(name: str) -> Callable[[acb], acb]:
 
 
 _UNARY: dict[str, Callable[[acb], acb]] = {
-    name: (lambda x, name=name: getattr(x, name)())
-    for name in "sin cos tan cot sec csc sinh cosh tanh coth sech csch asin acos atan asinh acosh atanh erf gamma".split()
+    name: _method(name)
+    for name in [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "sinh",
+        "cosh",
+        "tanh",
+        "coth",
+        "sech",
+        "csch",
+        "asin",
+        "acos",
+        "atan",
+        "asinh",
+        "acosh",
+        "atanh",
+        "erf",
+        "gamma",
+    ]
 }
 _UNARY |= {"acot": _inverse("atan"), "asec": _inverse("acos"), "acsc": _inverse("asin"), "acoth": _inverse("atanh")}
 _UNARY |= {"factorial": lambda x: (x + 1).gamma(), "re": lambda x: acb(x.real), "im": lambda x: acb(x.imag)}

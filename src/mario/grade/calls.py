@@ -42,11 +42,11 @@ def call(kind: str, args: list[Node]) -> Node:
             return Apply("add", (real, Apply("mul", (imaginary, Constant("i")))))
         case "matrix", [rows]:
             return matrix_of(rows)
-        case ("=" | "!=" | "<" | "<=" | ">" | ">="), [left, right]:
+        case (("=" | "!=" | "<" | "<=" | ">" | ">="), [left, right]):
             return Relation((kind,), (left, right))
-        case ("and" | "or" | "union" | "intersection"), [_, _, *_]:
+        case (("and" | "or" | "union" | "intersection"), [_, _, *_]):
             return Apply(kind, tuple(args))
-        case ("and" | "or" | "union" | "intersection"), [single]:
+        case (("and" | "or" | "union" | "intersection"), [single]):
             return single
         case "difference", [left, right]:
             return Apply("difference", (left, right))
@@ -54,10 +54,10 @@ def call(kind: str, args: list[Node]) -> Node:
             return Relation(("in",), (left, right))
         case "interval", [low, high]:
             return Interval(low, high, infinite(low), infinite(high))
-        case "interval", [low, high, Text((left,)), *rest]:
-            right = rest[0].words[0] if rest and isinstance(rest[0], Text) else "false"
-            return Interval(low, high, left == "true", right == "true")
-        case ("interval()" | "interval(]" | "interval[)"), [low, high]:
+        case "interval", [low, high, *ends]:
+            is_open = [isinstance(end, Text) and end.words == ("true",) for end in ends]
+            return Interval(low, high, is_open[0], is_open[-1] and len(ends) == 2)
+        case (("interval()" | "interval(]" | "interval[)"), [low, high]):
             return Interval(low, high, kind[-2] == "(", kind[-1] == ")")
         case "set", []:
             return Sequence("{}", ())
@@ -65,11 +65,11 @@ def call(kind: str, args: list[Node]) -> Node:
             return Sequence("{}", items)
         case "set", _:
             return Sequence("{}", tuple(args))
-        case ("list" | "tuple"), [Sequence(_, items)]:
+        case (("list" | "tuple"), [Sequence(_, items)]):
             return Sequence("[]" if kind == "list" else "()", items)
         case "tuple", [_, _, *_]:
             return Sequence("()", tuple(args))
-        case ("sum" | "product"), [body, Sequence("()", (variable, low, high))]:
+        case (("sum" | "product"), [body, Sequence("()", (variable, low, high))]):
             return Apply(kind, (body, variable, low, high))
         case "integral", [body, Symbol() as variable]:
             return Apply(kind, (body, variable))
@@ -120,7 +120,15 @@ def grid(rows: list[list[Node]]) -> Matrix:
 
 def environment(parser: Parser, name: str) -> Node:
     """The inside of `\\begin{name}` up to its `\\end`."""
-    if name not in _MATRICES and name not in ("vmatrix", "Vmatrix", "cases", "aligned", "align", "gathered", "equation"):
+    if name not in _MATRICES and name not in (
+        "vmatrix",
+        "Vmatrix",
+        "cases",
+        "aligned",
+        "align",
+        "gathered",
+        "equation",
+    ):
         raise Unparsed(f"environment {name}")
     rows: list[list[Node]] = [[]]
     while True:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Several
 
-from mario.grade.render import render
 from mario.grade.compare import compare
 from mario.grade.options import STRICT
 from mario.grade.read import readings
+from mario.grade.render import render
 from mario.grade.tree import Node, Quantity, Unparsed
 
 

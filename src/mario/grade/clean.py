@@ -33,7 +33,9 @@ _ENVIRONMENT = re.compile(r"\\begin\s*\{")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z{}()\[\],;!|%$])")
 _RUN = re.compile(r"\\{2,}(?=[A-Za-z])")
 _SINGLE_BREAK = re.compile(r"(?<!\\)\\(?=[\d\-.\n]| +-?\d)")
-_CELL_COMMANDS = re.compile(r"\\+(frac|dfrac|tfrac|sqrt|pi|cdot|infty|theta|text|sin|cos|tan|begin|end|hline)(?![A-Za-z])")
+_CELL_COMMANDS = re.compile(
+    r"\\+(frac|dfrac|tfrac|sqrt|pi|cdot|infty|theta|text|sin|cos|tan|begin|end|hline)(?![A-Za-z])"
+)
 
 
 def clean(text: str) -> str:
@@ -83,9 +85,9 @@ def _unwrap(text: str) -> str:
                 return text[len(opener) : end]
     for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`")):
         inner = text[len(left) : -len(right)]
-        if len(text) > len(left) + len(right) - 1 and text.startswith(left) and text.endswith(right):
-            if left not in inner and right not in inner and inner:
-                return inner
+        wrapped = len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right)
+        if wrapped and left not in inner and right not in inner:
+            return inner
     for quote in "'\"":
         if len(text) > 2 and text[0] == text[-1] == quote and quote not in text[1:-1]:
             return text[1:-1]

@@ -286,7 +286,7 @@ def _same_name(a: Node, b: Node) -> bool:
     if all(calls):
         return False
     # `f(x) = ..` may be written `y = ..`, and a name in words may be a letter.
-    return any(calls) and Symbol("y") in (a, b) or isinstance(a, Text) != isinstance(b, Text)
+    return (any(calls) and Symbol("y") in (a, b)) or isinstance(a, Text) != isinstance(b, Text)
 
 
 def _shown(node: Node) -> str:
@@ -333,7 +333,7 @@ def proportional(f: Node, g: Node, positive: bool) -> Match:
                         continue
                     return no("the equations differ at a test point")
                 ratio = x / y
-                if first is None or bits > 160 and agreed == 0:
+                if first is None or (bits > 160 and agreed == 0):
                     first = ratio
                 elif not ratio.overlaps(first):
                     return no("the equations differ at a test point")
@@ -463,7 +463,9 @@ def _texts(a: Node, b: Node, options: Options) -> Match:
                 letters: tuple[Node, ...] = tuple(Constant(c) if c in "ei" else Symbol(c) for c in word)
                 return same_value(Apply("mul", letters), other, options)
             if isinstance(other, Symbol):
-                return Match(word == other.name.lower(), "the same word" if word == other.name.lower() else "other words")
+                return Match(
+                    word == other.name.lower(), "the same word" if word == other.name.lower() else "other words"
+                )
     return no("words against a value")
 
 
@@ -495,9 +497,7 @@ def _ratios(a: Node, b: Node, options: Options) -> Match:
         return same_value(quotient, b, options) if x else same_value(a, quotient, options)
     if len(x) != len(y):
         return no("ratios of different lengths")
-    pairs = [
-        (Apply("mul", (p, y[0])), Apply("mul", (q, x[0]))) for p, q in zip(x[1:], y[1:], strict=True)
-    ]
+    pairs = [(Apply("mul", (p, y[0])), Apply("mul", (q, x[0]))) for p, q in zip(x[1:], y[1:], strict=True)]
     return _all([(p, q) for p, q in pairs], options)
 
 

@@ -67,13 +67,13 @@ def _apply(head: str, values: list[Fraction]) -> Fraction | None:
             return Fraction(math.floor(x))
         case "ceil", [x]:
             return Fraction(math.ceil(x))
-        case "binom", [n, k] if n.denominator == k.denominator == 1 and 0 <= k and 0 <= n <= MAX_FACTORIAL:
+        case "binom", [n, k] if n.denominator == k.denominator == 1 and k >= 0 and 0 <= n <= MAX_FACTORIAL:
             return Fraction(math.comb(int(n), int(k)))
         case "mod", [x, y]:
             return x % y
-        case ("max" | "min"), [_, *_]:
+        case (("max" | "min"), [_, *_]):
             return max(values) if head == "max" else min(values)
-        case ("gcd" | "lcm"), [_, *_] if all(v.denominator == 1 for v in values):
+        case (("gcd" | "lcm"), [_, *_]) if all(v.denominator == 1 for v in values):
             return Fraction((math.gcd if head == "gcd" else math.lcm)(*map(int, values)))
         case "sign", [x]:
             return Fraction((x > 0) - (x < 0))

@@ -37,7 +37,9 @@ class Extraction:
 
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
-_FINAL = re.compile(r"\*{0,2}final\s+answer\*{0,2}\s*(?:is\b)?\s*[:：]?\*{0,2}[ \t]*\n?(?P<answer>[^\n]+)", re.IGNORECASE)
+_FINAL = re.compile(
+    r"\*{0,2}final\s+answer\*{0,2}\s*(?:is\b)?\s*[:：]?\*{0,2}[ \t]*\n?(?P<answer>[^\n]+)", re.IGNORECASE
+)
 _HASHES = re.compile(r"^####[ \t]*(?P<answer>[^\n]+)$", re.MULTILINE)
 _ANSWER = re.compile(
     r"\b(?:the|our|my)?\s*(?:correct\s+)?answer\s*(?:is|:|=|equals)\s*:?[ \t]*(?:therefore\s+)?(?P<answer>[^\n]+)",
@@ -68,13 +70,10 @@ def extract(text: str, *, last_output: bool = False) -> Extraction | None:
         (ExtractionRule.HASHES, _HASHES),
         (ExtractionRule.ANSWER_IS, _ANSWER),
     ):
-        found = None
-        for found in pattern.finditer(text):
-            pass
-        if found is not None:
-            answer = _sentence(found["answer"])
-            if answer:
-                return Extraction(answer, rule)
+        matches = list(pattern.finditer(text))
+        answer = _sentence(matches[-1]["answer"]) if matches else ""
+        if answer:
+            return Extraction(answer, rule)
     stripped = text.strip()
     if stripped and len(stripped) <= MAX_BARE and _looks_bare(stripped):
         return Extraction(stripped, ExtractionRule.BARE)

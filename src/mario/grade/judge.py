@@ -7,7 +7,6 @@ What it does not do: extraction from a whole solution (`extract`), many pairs at
 
 from __future__ import annotations
 
-from mario.grade.render import render
 from collections.abc import Callable
 
 from mario.grade.compare import compare
@@ -15,6 +14,7 @@ from mario.grade.kinds import AnswerType, forced, kind_of
 from mario.grade.numeric import Match
 from mario.grade.options import Options
 from mario.grade.read import readings
+from mario.grade.render import render
 from mario.grade.tree import Node, Sequence, Unparsed
 from mario.types import Verdict, VerdictStatus
 
@@ -114,5 +114,3 @@ def answer_type(answer: str) -> AnswerType:
         return kind_of(readings(answer)[0])
     except Unparsed:
         return AnswerType.OTHERS
-
-

@@ -17,7 +17,7 @@ from flint import acb, arb
 from mario.grade.balls import INTEGER_ROUNDS, Evaluation, OverBudget, Undefined, has_imaginary, precision
 from mario.grade.exact import MAX_TERMS, rational
 from mario.grade.options import Options
-from mario.grade.tree import Apply, Constant, Node, Number, children, rebuild, symbols, walk
+from mario.grade.tree import ELLIPSIS, Apply, Constant, Node, Number, Symbol, children, rebuild, symbols, walk
 
 NOISE = Fraction(1, 10**10)
 NOISE_DIGITS = 10  # a decimal shown with so many digits came from a machine
@@ -62,8 +62,10 @@ def same_value(a: Node, b: Node, options: Options) -> Match:
 def unevaluated(node: Node) -> str:
     """The first term that stands as an unknown in evaluation although it has a value; empty when there is none."""
     for part in walk(node):
+        if part == Symbol(ELLIPSIS):
+            return "what the dots leave out"
         if isinstance(part, Apply):
-            if part.head in ("integral", "limit") or part.head.startswith("?") and len(part.head) > 2:
+            if part.head in ("integral", "limit") or (part.head.startswith("?") and len(part.head) > 2):
                 return f"the term {part.head.lstrip('?')}"
             if part.head in ("sum", "product"):
                 low, high = rational(part.args[2]), rational(part.args[3])

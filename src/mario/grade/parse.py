@@ -18,6 +18,7 @@ from mario.grade.calls import call, environment
 from mario.grade.names import ACCENTS, PROSE, SCALE_WORDS
 from mario.grade.tokens import END, Token
 from mario.grade.tree import (
+    ELLIPSIS,
     Apply,
     Based,
     Constant,
@@ -232,7 +233,7 @@ class Parser:
                 after = self.peek(ahead + 1)
                 return not (self.in_integral and token.text == "d" and after.kind == "name")
             case "cmd":
-                return token.text not in ("not", "ldots", "dots", "cdots")
+                return token.text not in ("not", "ldots", "dots", "cdots", "dotsc")
             case "open":
                 return token.text not in ("<",)
             case "word":
@@ -268,7 +269,7 @@ class Parser:
         if token.text in ("circ", "deg") or (token.text == "{" and self.peek(1).text in ("circ", "deg", "o")):
             self.at += 1 if token.text != "{" else 3
             return Apply("deg", (left,))
-        if isinstance(left, Symbol) and (token.text == "'" or token.text == "{" and self.peek(1).text == "'"):
+        if isinstance(left, Symbol) and (token.text == "'" or (token.text == "{" and self.peek(1).text == "'")):
             braced = self.accept("open", "{")
             marks = ""
             while self.accept("op", "'"):
@@ -599,6 +600,8 @@ class Parser:
                 return Apply("binom", (self.argument(), self.argument()))
             case "sqrt":
                 return self.root()
+            case "ldots" | "dots" | "cdots" | "dotsc":
+                return Symbol(ELLIPSIS)
             case "sum" | "prod" | "int" | "lim":
                 return self.big(text)
             case "mathbb":
@@ -716,7 +719,9 @@ class Parser:
         return self.group()
 
 
-INVERSES = frozenset({f"a{name}" for name in "sin cos tan cot sec csc sinh cosh tanh coth".split()})
+INVERSES = frozenset(
+    {f"a{name}" for name in ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth"]}
+)
 
 
 def applied(head: str, args: tuple[Node, ...], base: Node | None) -> Node:

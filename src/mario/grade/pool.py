@@ -117,7 +117,7 @@ class GraderPool:
             else:
                 child = Child(python_worker("mario.grade.worker"))
         # An empty task costs nothing on a warm child and pays for the imports of a cold one.
-        warm = {"pairs": [], "type": None, "options": {}, "symbolic": symbolic}
+        warm: dict[str, object] = {"pairs": [], "type": None, "options": {}, "symbolic": symbolic}
         child.ask(json.dumps(warm).encode(), START_SECONDS)
         return child
 

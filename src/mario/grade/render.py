@@ -11,6 +11,7 @@ from fractions import Fraction
 from mario.grade.exact import rational
 from mario.grade.names import GREEK
 from mario.grade.tree import (
+    ELLIPSIS,
     Apply,
     Based,
     Clock,
@@ -39,7 +40,28 @@ _RELATIONS = {"<=": "\\le", ">=": "\\ge", "!=": "\\ne", "~": "\\approx", "in": "
 _RELATIONS |= {"sim": "\\sim", "parallel": "\\parallel", "perp": "\\perp", "subset": "\\subset", "propto": "\\propto"}
 _RELATIONS |= {"subseteq": "\\subseteq"}
 _SET_SIGNS = {"union": "\\cup", "intersection": "\\cap", "difference": "\\setminus", "and": "\\land", "or": "\\lor"}
-_COMMANDS = frozenset("sin cos tan cot sec csc sinh cosh tanh coth ln log exp gcd max min det arg".split())
+_COMMANDS = frozenset(
+    [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "sinh",
+        "cosh",
+        "tanh",
+        "coth",
+        "ln",
+        "log",
+        "exp",
+        "gcd",
+        "max",
+        "min",
+        "det",
+        "arg",
+    ]
+)
 _BRACKETS = {"()": "()", "[]": "[]", "{}": ("\\{", "\\}"), "": ("", ""), "<>": ("\\langle ", " \\rangle")}
 _AROUND = {"abs": ("\\lvert ", " \\rvert"), "floor": ("\\lfloor ", " \\rfloor"), "ceil": ("\\lceil ", " \\rceil")}
 
@@ -107,6 +129,8 @@ def _number(value: Fraction, level: int) -> str:
 
 
 def _symbol(name: str) -> str:
+    if name == ELLIPSIS:
+        return "\\ldots"
     head, _, index = name.partition("_")
     if head.startswith(("angle ", "triangle ")):
         return "\\" + head
@@ -163,7 +187,7 @@ def _apply(head: str, args: tuple[Node, ...]) -> tuple[str, int]:
             return f"{_text(x, ATOM)}^{{-}}", FACTOR
         case "log", (x, base):
             return f"\\log_{{{render(base)}}}({render(x)})", ATOM
-        case ("sum" | "product"), (body, variable, low, high):
+        case (("sum" | "product"), (body, variable, low, high)):
             sign = "\\sum" if head == "sum" else "\\prod"
             return f"{sign}_{{{render(variable)} = {render(low)}}}^{{{render(high)}}} {_text(body, FACTOR)}", SUM
         case "integral", (body, variable, *bounds):

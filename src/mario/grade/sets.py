@@ -167,7 +167,9 @@ def intersection(a: tuple[Piece, ...], b: tuple[Piece, ...]) -> tuple[Piece, ...
             if equal(x.high, y.high):
                 high, high_open = x.high, x.high_open or y.high_open
             else:
-                high, high_open = (x.high, x.high_open) if position(x.high) < position(y.high) else (y.high, y.high_open)
+                high, high_open = (
+                    (x.high, x.high_open) if position(x.high) < position(y.high) else (y.high, y.high_open)
+                )
             if equal(low, high):
                 if not (low_open or high_open):
                     out.append(Piece(low, high, False, False))

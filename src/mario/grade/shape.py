@@ -127,7 +127,10 @@ def _times(a: Node, b: Node) -> Node:
         columns = list(zip(*b.rows, strict=True))
         return grid(
             [
-                [Apply("add", tuple(Apply("mul", (x, y)) for x, y in zip(row, column, strict=True))) for column in columns]
+                [
+                    Apply("add", tuple(Apply("mul", (x, y)) for x, y in zip(row, column, strict=True)))
+                    for column in columns
+                ]
                 for row in a.rows
             ]
         )
@@ -152,6 +155,10 @@ def _determinant(rows: tuple[tuple[Node, ...], ...]) -> Node:
 def _expanded(node: Node) -> Node:
     """Signs and units at the level of whole items."""
     match node:
+        case Sequence("", (Relation(("=",), (name, first)), *rest)) if (
+            len(rest) > 1 and isinstance(name, Symbol) and not any(isinstance(r, Relation | Text) for r in rest)
+        ):
+            return Relation(("=",), (name, _expanded(Sequence("", (first, *rest)))))  # n = 1, 2, 3
         case Sequence("" | "{}" | "[]" as kind, items):
             flat: list[Node] = []
             for item in items:

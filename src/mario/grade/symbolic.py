@@ -30,10 +30,38 @@ _FUNCTIONS: dict[str, Any] = {
     "log": sympy.log,
 } | {
     name: getattr(sympy, name)
-    for name in (
-        "sin cos tan cot sec csc asin acos atan acot asec acsc sinh cosh tanh coth asinh acosh atanh acoth floor gcd "
-        "lcm re im arg conjugate sign erf gamma"
-    ).split()
+    for name in [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "asin",
+        "acos",
+        "atan",
+        "acot",
+        "asec",
+        "acsc",
+        "sinh",
+        "cosh",
+        "tanh",
+        "coth",
+        "asinh",
+        "acosh",
+        "atanh",
+        "acoth",
+        "floor",
+        "gcd",
+        "lcm",
+        "re",
+        "im",
+        "arg",
+        "conjugate",
+        "sign",
+        "erf",
+        "gamma",
+    ]
 }
 
 
@@ -83,7 +111,7 @@ def _build(node: Node) -> Any:
 
 def _apply(head: str, args: tuple[Node, ...]) -> Any:
     match head, args:
-        case ("sum" | "product"), (body, variable, low, high):
+        case (("sum" | "product"), (body, variable, low, high)):
             kind = sympy.Sum if head == "sum" else sympy.Product
             name = sympy.Symbol("k_", integer=True)
             return kind(_build(body).subs(_variable(variable), name), (name, _build(low), _build(high)))

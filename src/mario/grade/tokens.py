@@ -60,6 +60,7 @@ _SCAN = re.compile(
   | (?P<open>[(\[{])
   | (?P<close>[)\]}])
   | (?P<sep>[,;])
+  | (?P<dots>\.\.\.)
   | (?P<dot>\.)
     """,
     re.VERBOSE,
@@ -101,10 +102,60 @@ _OPERATORS = {
     "percent": "%",
 }
 _STRUCTURES = frozenset(
-    "frac dfrac tfrac cfrac sqrt binom dbinom tbinom begin end sum prod int lim not angle triangle mathbb measuredangle "
-    "iint oint partial ldots dots cdots therefore square blacksquare stackrel overset underset because".split()
+    [
+        "frac",
+        "dfrac",
+        "tfrac",
+        "cfrac",
+        "sqrt",
+        "binom",
+        "dbinom",
+        "tbinom",
+        "begin",
+        "end",
+        "sum",
+        "prod",
+        "int",
+        "lim",
+        "not",
+        "angle",
+        "triangle",
+        "mathbb",
+        "measuredangle",
+        "ldots",
+        "dots",
+        "cdots",
+        "dotsc",
+        "therefore",
+        "square",
+        "blacksquare",
+        "stackrel",
+        "overset",
+        "underset",
+        "because",
+    ]
 )
-_PLAIN_COMMANDS = frozenset("frac dfrac tfrac sqrt binom cdot times boxed pm mp cup cap leq geq neq mathbb text".split())
+_PLAIN_COMMANDS = frozenset(
+    [
+        "frac",
+        "dfrac",
+        "tfrac",
+        "sqrt",
+        "binom",
+        "cdot",
+        "times",
+        "boxed",
+        "pm",
+        "mp",
+        "cup",
+        "cap",
+        "leq",
+        "geq",
+        "neq",
+        "mathbb",
+        "text",
+    ]
+)
 
 
 class Scanner:
@@ -170,6 +221,8 @@ class Scanner:
                 if self.depth:
                     self.depth.pop()
                 self.add("close", value)
+            case "dots":
+                self.add("cmd", "ldots")
             case "string":
                 self.add("string", value[1:-1])
             case "op" | "sep":

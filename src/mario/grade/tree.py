@@ -145,6 +145,7 @@ Node = (
     | Option
 )
 
+ELLIPSIS = "..."  # the name of what dots leave out
 ZERO = Number(Fraction(0))
 ONE = Number(Fraction(1))
 

@@ -17,7 +17,9 @@ _HOUR = re.compile(r"(\d{1,2})\s*([ap])\.?\s*m\.?", re.IGNORECASE)
 _OPTION = re.compile(r"\(([A-Za-z])\)\s*(?=\S)(?![+\-*/^=(\d]).+|([A-Z])\s*[.):]\s+\S.*|\(?([A-Za-z])[.)]", re.DOTALL)
 _PROSE = re.compile(r"[A-Za-z0-9 ,.'\"\-:;!?&/()%\n]+")
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
-_ALL_REALS = frozenset({"all real numbers", "all reals", "all real values", "the set of all real numbers", "real numbers"})
+_ALL_REALS = frozenset(
+    {"all real numbers", "all reals", "all real values", "the set of all real numbers", "real numbers"}
+)
 
 
 def special(text: str) -> Node | None:
@@ -26,7 +28,7 @@ def special(text: str) -> Node | None:
         return None
     bare = undressed(text)
     found = _CLOCK.fullmatch(bare)
-    if found and int(found[2]) < 60 and (found[4] or len(found[1]) == 2 and int(found[1]) < 24):
+    if found and int(found[2]) < 60 and (found[4] or (len(found[1]) == 2 and int(found[1]) < 24)):
         return clock(int(found[1]), int(found[2]) * 60 + int(found[3] or 0), found[4])
     found = _HOUR.fullmatch(bare)
     if found and 1 <= int(found[1]) <= 12:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 
-from mario.grade.judge import grade
+from mario.grade.judge import Decide, grade
 from mario.grade.kinds import AnswerType
 from mario.grade.options import Options
 from mario.process import serve
@@ -23,9 +23,11 @@ def handle(request: bytes) -> bytes:
     task = json.loads(request)
     options = Options(**task["options"])
     answer_type = AnswerType(task["type"]) if task["type"] else None
-    last = None
+    last: Decide | None = None
     if task["symbolic"]:
-        from mario.grade.symbolic import decide as last
+        from mario.grade.symbolic import decide
+
+        last = decide
     out = []
     for reference, answer in task["pairs"]:
         try:
