@@ -31,9 +31,8 @@ _SKIPPED = _set_of(
     there here let find means mean equals equal gives add multiply divide subtract convert out how much many up x"""
 )
 _VAGUE = _set_of("number amount far each every another about only")  # says nothing about what is counted
-_ADVERBIAL = _set_of(
-    "a an each every after before during over off left less"
-)  # "$20 a week", "30 left": no name of a thing
+# what follows a number and names no thing: "$20 a week", "30 left"
+_ADVERBIAL = _set_of("a an each every after before during over off left less")
 _BREAKS = _set_of(
     """because since so and but which that who when while if then as than or is are was were will after before where
     meaning"""
