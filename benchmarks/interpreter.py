@@ -45,6 +45,7 @@ def main() -> None:
     result["bare_session_ms"] = sessions((), 300)
     result["warm_session_ms"] = sessions(("sympy", "numpy"), 100)
     result["snippets"] = snippets()
+    result["branch_ms"], result["replay_ms"] = branches()
     result["thousand_kernels"] = asyncio.run(thousand_kernels())
     if arguments.programs:
         programs = choose(arguments.programs, arguments.count)
@@ -80,6 +81,37 @@ def snippets(count: int = 5000) -> dict[str, float]:
         with ThreadPoolExecutor(WORKERS) as threads:
             list(threads.map(lambda kernel: [kernel.run("1 + 1") for _ in range(count)], kernels))
         return {**summary(times), "per_second_2_kernels": round(WORKERS * count / (time.perf_counter() - started))}
+
+
+HISTORY = (
+    "from sympy import *",
+    'x, y = symbols("x y")',
+    "solve(x**3 - 6*x**2 + 11*x - 6, x)",
+    "factor(x**4 - 5*x**2 + 4)",
+    "integrate(sin(x) * exp(x), x)",
+    "solve([x + y - 3, x - y - 1], [x, y])",
+    "simplify((x**2 - 1) / (x - 1))",
+)
+
+
+def branches(count: int = 50) -> tuple[dict[str, float], dict[str, float]]:
+    """A branch of a kernel that has run six sympy snippets, and a new kernel that runs them again."""
+    live, replayed = [], []
+    with InterpreterPool(workers=1, preload=("sympy",)) as pool, pool.open() as kernel:
+        for code in HISTORY:
+            kernel.run(code)
+        for _ in range(count):
+            started = time.perf_counter()
+            with kernel.branch() as branch:
+                branch.run("x + y")
+            live.append((time.perf_counter() - started) * 1000)
+        for _ in range(5):
+            started = time.perf_counter()
+            with pool.open() as fresh:
+                for code in [*HISTORY, "x + y"]:
+                    fresh.run(code)
+            replayed.append((time.perf_counter() - started) * 1000)
+    return summary(live), summary(replayed)
 
 
 async def thousand_kernels(count: int = 1000) -> dict[str, float]:

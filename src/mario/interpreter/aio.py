@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from mario.errors import InterpreterError
+from mario.interpreter.branch import branch
 from mario.interpreter.converse import Action, End, Interrupt, Receive, Send, State, converse
 from mario.interpreter.limits import Echo, Limits, Tracebacks
 from mario.interpreter.pool import DEFAULT_PRELOAD, InterpreterPool
@@ -74,7 +75,7 @@ class AsyncInterpreterPool:
     async def open(self, seed: int | None = None) -> AsyncKernel:
         """A fresh kernel; `seed` fixes `random` (and numpy's global generator, where numpy is preloaded)."""
         place = await _in_thread(self._openers, lambda: self._pool.place(seed), late=Place.release)
-        return AsyncKernel(self._pool.limits, place, self._enders)
+        return AsyncKernel(State(self._pool.limits), place, self._enders)
 
     async def close(self) -> None:
         """End every kernel and every server."""
@@ -94,9 +95,10 @@ class AsyncInterpreterPool:
 class AsyncKernel:
     """One live interpreter state; snippets given to it at once run one after the other."""
 
-    def __init__(self, limits: Limits, place: Place, enders: ThreadPoolExecutor) -> None:
+    def __init__(self, state: State, place: Place, enders: ThreadPoolExecutor) -> None:
         self._lock = asyncio.Lock()
-        self._state = State(limits)
+        self._state = state
+        self._place = place
         self._server, self._number, self._channel = place.server, place.number, place.channel
         self._enders = enders
         self._release = weakref.finalize(self, place.release)
@@ -173,6 +175,14 @@ class AsyncKernel:
         finally:
             timer.cancel()
             forget(descriptor)
+
+    async def branch(self, seed: int | None = None) -> AsyncKernel:
+        """A live copy, as `Kernel.branch`."""
+        async with self._lock:
+            if not self._release.alive:
+                raise InterpreterError("interpreter: this kernel was closed; open another")
+            state, place = await _in_thread(self._enders, lambda: branch(self._state, self._place, seed))
+            return AsyncKernel(state, place, self._enders)
 
     async def close(self) -> None:
         """End the kernel's process; may be called twice."""

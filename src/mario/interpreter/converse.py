@@ -26,8 +26,8 @@ from mario.interpreter.limits import GRACE_SECONDS, Limits
 from mario.interpreter.server import ServerLost
 from mario.types import Observation, ObservationStatus
 
-_REQUEST, _ANSWER = struct.Struct(">I8sc"), struct.Struct(">I8sBQ")
-_HELLO = b"K"
+REQUEST, ANSWER = struct.Struct(">I8sc"), struct.Struct(">I8sBQ")
+HELLO = b"K"
 _STATUSES = (
     ObservationStatus.OK,
     ObservationStatus.ERROR,
@@ -85,7 +85,7 @@ def converse(state: State, code: str) -> Conversation:
     try:
         observation = yield from _exchange(state, body, started)
     except ServerLost as error:
-        observation = _dead(state, ObservationStatus.LOST, f"the interpreter's server failed: {error}")
+        observation = mark_dead(state, ObservationStatus.LOST, f"the interpreter's server failed: {error}")
     return Observation(observation.output, observation.status, time.monotonic() - started, observation.truncated)
 
 
@@ -95,10 +95,10 @@ def _exchange(state: State, body: bytes, started: float) -> Generator[Action, An
         unasked = yield Receive(0)
         if unasked:
             yield End()
-            return _dead(state, ObservationStatus.DIED, "it wrote to its own channel between two snippets")
+            return mark_dead(state, ObservationStatus.DIED, "it wrote to its own channel between two snippets")
     limit = started + state.limits.wall_seconds
     nonce = secrets.token_bytes(8)
-    yield Send(_REQUEST.pack(len(body), nonce, b"R") + body, limit)
+    yield Send(REQUEST.pack(len(body), nonce, b"R") + body, limit)
     longest = 4 * (state.limits.output_chars + 1000)
     interrupted = False
     while True:
@@ -106,7 +106,7 @@ def _exchange(state: State, body: bytes, started: float) -> Generator[Action, An
         if part is None:
             if interrupted:
                 yield End()
-                return _dead(state, ObservationStatus.TIMEOUT, f"TimeoutError: killed after {_seconds(state)}")
+                return mark_dead(state, ObservationStatus.TIMEOUT, f"TimeoutError: killed after {_seconds(state)}")
             yield Interrupt()
             interrupted, limit = True, time.monotonic() + GRACE_SECONDS
             continue
@@ -114,42 +114,42 @@ def _exchange(state: State, body: bytes, started: float) -> Generator[Action, An
             return _autopsy(state, (yield End()))
         buffer += part
         if not state.greeted:
-            if buffer[:1] != _HELLO:
+            if buffer[:1] != HELLO:
                 yield End()
-                return _dead(state, ObservationStatus.LOST, "the kernel did not start as it should")
+                return mark_dead(state, ObservationStatus.LOST, "the kernel did not start as it should")
             state.greeted, buffer = True, buffer[1:]
-        if len(buffer) < _ANSWER.size:
+        if len(buffer) < ANSWER.size:
             continue
-        length, answered, status, cut = _ANSWER.unpack(buffer[: _ANSWER.size])
-        if answered != nonce or length > longest or status >= len(_STATUSES) or len(buffer) > _ANSWER.size + length:
+        length, answered, status, cut = ANSWER.unpack(buffer[: ANSWER.size])
+        if answered != nonce or length > longest or status >= len(_STATUSES) or len(buffer) > ANSWER.size + length:
             yield End()
-            return _dead(state, ObservationStatus.DIED, "it broke the protocol with its host")
-        if len(buffer) == _ANSWER.size + length:
-            return Observation(buffer[_ANSWER.size :].decode("utf-8", "replace"), _STATUSES[status], 0.0, cut)
+            return mark_dead(state, ObservationStatus.DIED, "it broke the protocol with its host")
+        if len(buffer) == ANSWER.size + length:
+            return Observation(buffer[ANSWER.size :].decode("utf-8", "replace"), _STATUSES[status], 0.0, cut)
 
 
 def _autopsy(state: State, status: int) -> Observation:
     """The channel closed: tell why from how the process ended."""
     if not state.greeted:
-        return _dead(state, ObservationStatus.LOST, "the kernel ended before it ran anything")
+        return mark_dead(state, ObservationStatus.LOST, "the kernel ended before it ran anything")
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGVTALRM:
-        return _dead(
+        return mark_dead(
             state, ObservationStatus.TIMEOUT, f"TimeoutError: killed after {state.limits.cpu_seconds:g} s of cpu"
         )
     if code == -signal.SIGKILL:
-        return _dead(state, ObservationStatus.DIED, "it closed its channel, or the system killed it")
+        return mark_dead(state, ObservationStatus.DIED, "it closed its channel, or the system killed it")
     if code < 0:
         names = {s.value: s.name for s in signal.Signals}
-        return _dead(state, ObservationStatus.DIED, f"it crashed with {names.get(-code, f'signal {-code}')}")
-    return _dead(state, ObservationStatus.DIED, f"it ended its own process with exit code {code}")
+        return mark_dead(state, ObservationStatus.DIED, f"it crashed with {names.get(-code, f'signal {-code}')}")
+    return mark_dead(state, ObservationStatus.DIED, f"it ended its own process with exit code {code}")
 
 
 def _seconds(state: State) -> str:
     return f"{state.limits.wall_seconds:g} s; it did not react to an interrupt"
 
 
-def _dead(state: State, status: ObservationStatus, why: str) -> Observation:
+def mark_dead(state: State, status: ObservationStatus, why: str) -> Observation:
     """The observation of the snippet that died, and for ever after the one that says so."""
     later = ObservationStatus.LOST if status is ObservationStatus.LOST else ObservationStatus.DIED
     first = why if status is ObservationStatus.TIMEOUT else f"the interpreter died: {why}"

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from mario.errors import InterpreterError
+from mario.interpreter.branch import branch
 from mario.interpreter.converse import Action, End, Interrupt, Receive, Send, State, converse
-from mario.interpreter.limits import Limits
 from mario.interpreter.server import Place, ServerLost
 from mario.types import Observation
 
@@ -23,9 +23,10 @@ from mario.types import Observation
 class Kernel:
     """One live interpreter state. Threads may share it: their snippets run one after the other."""
 
-    def __init__(self, limits: Limits, place: Place) -> None:
+    def __init__(self, state: State, place: Place) -> None:
         self._lock = threading.Lock()
-        self._state = State(limits)
+        self._state = state
+        self._place = place
         self._server, self._number, self._channel = place.server, place.number, place.channel
         self._release = weakref.finalize(self, place.release)
         self._poll = select.poll()
@@ -89,6 +90,19 @@ class Kernel:
                     return
             except OSError:
                 return
+
+    def branch(self, seed: int | None = None) -> Kernel:
+        """A live copy: both go on from the same variables, and end apart. Files are shared, not copied.
+
+        `random` goes on the same in both; with a `seed`, the branch draws other numbers. A dead kernel's is dead.
+
+        Raises:
+            InterpreterError: kernels cannot branch here, or 32 of this family are alive.
+        """
+        with self._lock:
+            if not self._release.alive:
+                raise InterpreterError("interpreter: this kernel was closed; open another")
+            return Kernel(*branch(self._state, self._place, seed))
 
     def close(self) -> None:
         """End the kernel's process; may be called twice."""

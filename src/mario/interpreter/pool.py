@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from mario.errors import InterpreterError
+from mario.interpreter.converse import State
 from mario.interpreter.kernel import Kernel
 from mario.interpreter.limits import Echo, Limits, Tracebacks
 from mario.interpreter.server import GuestSettings, Place, Server, ServerLost
@@ -126,7 +127,7 @@ class InterpreterPool:
 
     def open(self, seed: int | None = None) -> Kernel:
         """A fresh kernel; `seed` fixes `random` (and numpy's global generator, where numpy is preloaded)."""
-        return Kernel(self.limits, self.place(seed))
+        return Kernel(State(self.limits), self.place(seed))
 
     def server_pids(self) -> list[int]:
         """Process ids of the fork servers, for whoever watches or, in a test, kills them."""

@@ -8,7 +8,6 @@ What this module does not do: it never speaks to a snippet (`kernel`) and does n
 
 from __future__ import annotations
 
-import array
 import contextlib
 import itertools
 import json
@@ -135,15 +134,15 @@ class Server:
         """
         self.wait()
         number = next(self._numbers)
-        answer, descriptor = self._order(
-            b"O", number, _NO_SEED if seed is None else seed % 2**62, wants_descriptor=True
-        )
+        answer, descriptors = self._order(b"O", number, _NO_SEED if seed is None else seed % 2**62, descriptors=1)
         if answer != b"+":
             raise InterpreterError(
                 f"interpreter: no new kernel: {answer[1:].decode()}; close some, or use fewer at once"
             )
-        if descriptor is None:
+        if not descriptors:
             self._order(b"C", number, wants_answer=False)
+            if _raise_descriptor_limit():
+                return self.open(seed)
             limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
             raise InterpreterError(
                 f"interpreter: out of file descriptors at a limit of {limit}; a kernel needs one. "
@@ -151,7 +150,29 @@ class Server:
             )
         with self._lock:
             self.kernels += 1
-        return Place(self, number, socket.socket(fileno=descriptor))
+        return Place(self, number, socket.socket(fileno=descriptors[0]))
+
+    def branch(self, number: int) -> tuple[Place, socket.socket]:
+        """Let a kernel fork once: where the branch will live, and its own end of the channel, for the kernel to take.
+
+        Raises:
+            ServerLost: the server is gone.
+            InterpreterError: the kernel cannot branch, or may not any more.
+        """
+        new = next(self._numbers)
+        answer, descriptors = self._order(b"B", number, new, descriptors=2)
+        if answer != b"+" or len(descriptors) < 2:
+            raise InterpreterError(f"interpreter: no branch: {answer[1:].decode() or 'out of file descriptors'}")
+        with self._lock:
+            self.kernels += 1
+        host_end, kernel_end = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+        return Place(self, new, host_end), kernel_end
+
+    def nowhere(self) -> Place:
+        """A place without a process, for the branch of a kernel that is dead."""
+        with self._lock:
+            self.kernels += 1
+        return Place(self, next(self._numbers), socket.socket(socket.AF_UNIX))
 
     def interrupt(self, number: int) -> None:
         self._order(b"I", number)
@@ -167,14 +188,8 @@ class Server:
             self._order(b"C", number, wants_answer=False)
 
     def _order(
-        self,
-        letter: bytes,
-        number: int,
-        seed: int = _NO_SEED,
-        *,
-        wants_answer: bool = True,
-        wants_descriptor: bool = False,
-    ) -> tuple[bytes, int | None]:
+        self, letter: bytes, number: int, extra: int = _NO_SEED, *, wants_answer: bool = True, descriptors: int = 0
+    ) -> tuple[bytes, list[int]]:
         with self._lock:
             if not self._child.alive:
                 raise ServerLost("the fork server has ended")
@@ -182,9 +197,9 @@ class Server:
             answered = False
             try:
                 channel.settimeout(ORDER_SECONDS)
-                order = _ORDER.pack(letter, number, seed)
+                order = _ORDER.pack(letter, number, extra)
                 channel.sendall(_LENGTH.pack(len(order)) + order)
-                answer = _receive(channel, wants_descriptor) if wants_answer else (b"", None)
+                answer = _receive(channel, descriptors) if wants_answer else (b"", [])
                 answered = True
                 return answer
             except OSError as error:
@@ -226,23 +241,26 @@ class Place:
         self.server.close_kernel(self.number)
 
 
-def _receive(channel: socket.socket, wants_descriptor: bool) -> tuple[bytes, int | None]:
-    """One frame, short enough to come in one piece or two, and the descriptor that came with it."""
-    data, descriptor = b"", None
+def _receive(channel: socket.socket, descriptors: int) -> tuple[bytes, list[int]]:
+    """One frame, short enough to come in one piece or two, and the descriptors that came with it."""
+    data: bytes = b""
+    found: list[int] = []
     while len(data) < _LENGTH.size or len(data) < _LENGTH.size + _LENGTH.unpack(data[: _LENGTH.size])[0]:
-        if wants_descriptor and descriptor is None:
-            part, ancillary, _, _ = channel.recvmsg(
-                4096, socket.CMSG_LEN(array.array("i").itemsize), socket.MSG_CMSG_CLOEXEC
-            )
-            for level, kind, payload in ancillary:
-                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                    descriptor = int(array.array("i", payload[:4])[0])
-        else:
-            part = channel.recv(4096)
+        part, came, _, _ = socket.recv_fds(channel, 4096, descriptors, socket.MSG_CMSG_CLOEXEC)
+        found += came
         if not part:
             raise ConnectionError("it closed its channel")
         data += part
-    return data[_LENGTH.size :], descriptor
+    return data[_LENGTH.size :], found
+
+
+def _raise_descriptor_limit() -> bool:
+    """Raise the soft limit on open files to the hard one, for a program that opens kernels by the thousand."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard or soft == resource.RLIM_INFINITY:
+        return False
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return True
 
 
 def _environment(settings: GuestSettings) -> dict[str, str]:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mario.errors import InterpreterError
+from mario.interpreter.converse import State
 from mario.interpreter.kernel import Kernel
 from mario.interpreter.limits import Limits
 from mario.interpreter.server import GuestSettings, Server, ServerLost
@@ -109,7 +110,7 @@ def _try(tier: Tier, python: str | None) -> Finding:
         return Finding(tier, False, f"{platform.system()} has no Landlock and no seccomp")
     server = Server(GuestSettings(python=python, spares=0), tier)
     try:
-        kernel = Kernel(Limits(), server.open(None))
+        kernel = Kernel(State(Limits()), server.open(None))
         observation = kernel.run(_ESCAPES)
         kernel.close()
     except (ServerLost, InterpreterError) as error:

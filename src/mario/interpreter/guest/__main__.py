@@ -8,6 +8,7 @@ kernel's number:
     I number        interrupt what it runs (SIGINT); answers when the signal is sent
     E number        end it now; answers with its wait status
     C number        close it; no answer
+    B number other  let it fork once, as kernel number `other`; answers with both ends of the new one's channel
 
 It trusts the host and runs no foreign code itself: a kernel's channel is closed here once the host has it.
 This package imports nothing of `mario`, so that any Python 3.11+ can be the guest.
@@ -18,11 +19,13 @@ This package imports nothing of `mario`, so that any Python 3.11+ can be the gue
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import gc
 import importlib
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -32,7 +35,7 @@ import struct
 import sys
 from typing import Any
 
-from . import lockdown, runner
+from . import branching, lockdown, runner
 
 _LENGTH, _ORDER = struct.Struct(">I"), struct.Struct(">cQq")
 NO_SEED = -1
@@ -51,7 +54,12 @@ class Server:
         self._spares: list[tuple[int, socket.socket]] = []  # pid, the host's end
         self._kernels: dict[int, int] = {}  # the host's number -> pid
         self._live: dict[int, int] = {}  # pid -> serial number, of every child not yet reaped
+        self._supervisors: dict[int, branching.Supervisor] = {}  # pid -> who answers its wish to fork
+        self._listeners: dict[int, branching.Supervisor] = {}  # descriptor -> its owner, once it was needed
+        self._branches: dict[int, int] = {}  # pid of a kernel that may fork once -> the number of its branch to be
         self._ended: dict[int, int] = {}  # pid -> wait status, of kernels whose end was not asked about yet
+        self._children = branching.ChildList() if sys.platform == "linux" else None
+        self._poll = select.poll()
         paths = lockdown.readable_paths()
         if self._tier == "full":
             self._scratch = lockdown.enter_namespaces(paths)
@@ -67,16 +75,18 @@ class Server:
 
     def serve(self) -> None:
         """Carry out orders until the host is gone, then end every kernel."""
-        poll = select.poll()
+        poll = self._poll
         poll.register(self._channel, select.POLLIN)
         poll.register(self._wakeup, select.POLLIN)
         while True:
-            lacking = len(self._spares) < self._config["spares"]
+            lacking = len(self._spares) < self._config["spares"] and not self._branches
             events = dict(poll.poll(0 if lacking else None))
             if self._wakeup.fileno() in events:
                 with contextlib.suppress(BlockingIOError):
                     self._wakeup.recv(4096)
                 self._reap()
+            for listener in self._listeners.keys() & events.keys():
+                self._answer(listener, events[listener])
             if self._channel.fileno() in events:
                 order = receive(self._channel)
                 if order is None:
@@ -105,6 +115,8 @@ class Server:
             send(self._channel, b"+")
         elif order == b"E":
             send(self._channel, b"+" + struct.pack(">i", self._end(number)))
+        elif order == b"B":
+            self._prepare_branch(number, seed)
         elif order == b"C":
             pid = self._kernels.pop(number, 0)  # unknown: it was ended before
             self._ended.pop(pid, None)
@@ -125,6 +137,37 @@ class Server:
         with host_end:
             socket.send_fds(self._channel, [_LENGTH.pack(1) + b"+"], [host_end.fileno()])
 
+    def _prepare_branch(self, number: int, new: int) -> None:
+        pid = self._kernels.get(number, 0)
+        try:
+            if pid not in self._live or pid not in self._supervisors or self._children is None:
+                raise OSError(errno.ESRCH, "the kernel has ended, or none can branch here")
+            if sum(serial == self._live[pid] for serial in self._live.values()) >= branching.MAX_FAMILY:
+                raise OSError(errno.EAGAIN, f"{branching.MAX_FAMILY} kernels of one family are alive; close some")
+            supervisor = self._supervisors[pid]
+            listener = supervisor.listen()
+            host_end, kernel_end = socket.socketpair()
+        except OSError as error:
+            send(self._channel, b"-" + (error.strerror or str(error)).encode())
+            return
+        self._listeners[listener] = supervisor
+        self._poll.register(listener, select.POLLIN)
+        self._branches[pid] = new
+        with host_end, kernel_end:
+            fds = [host_end.fileno(), kernel_end.fileno()]
+            socket.send_fds(self._channel, [_LENGTH.pack(1) + b"+"], fds)
+
+    def _answer(self, listener: int, event: int) -> None:
+        if self._children is None or not event & select.POLLIN:
+            self._poll.unregister(listener)  # hung up: nobody is left to ask
+            return
+        asker, sibling = self._listeners[listener].answer(self._branches, self._children)
+        new = self._branches.pop(asker, None)
+        if sibling and new is not None:
+            self._live[sibling] = self._live[asker]
+            self._supervisors[sibling] = self._supervisors[asker]
+            self._kernels[new] = sibling
+
     def _fork(self) -> tuple[int, socket.socket]:
         serial = self._counter = self._counter + 1
         scratch, uid = self._scratch, None
@@ -138,21 +181,24 @@ class Server:
         if self._walls is not None:
             self._walls.prepare_fork()
         host_end, kernel_end = socket.socketpair()
+        near, far = socket.socketpair()
         pid = os.fork()
         if pid == 0:
-            self._become_kernel(kernel_end, scratch, uid)
+            self._become_kernel(kernel_end, scratch, uid, far)
         kernel_end.close()
+        far.close()
         self._live[pid] = serial
+        self._supervisors[pid] = branching.Supervisor(near)
         return pid, host_end
 
-    def _become_kernel(self, channel: socket.socket, scratch: str, uid: int | None) -> None:
+    def _become_kernel(self, channel: socket.socket, scratch: str, uid: int | None, supervisor: socket.socket) -> None:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.environ.update(HOME=scratch, TMPDIR=scratch)
             if self._walls is not None:
-                self._walls.close_in(channel.fileno(), scratch, uid)
+                self._walls.close_in(channel.fileno(), scratch, uid, supervisor)
             else:
                 os.chdir(scratch)
                 lockdown.limit_resources(*self._base, self._config["memory_mb"] << 20, threads=None)
@@ -169,12 +215,12 @@ class Server:
             os._exit(code)
 
     def _end(self, number: int) -> int:
-        pid = self._kernels.pop(number)
+        pid = self._kernels.pop(number, 0)
         if pid in self._live:
             os.kill(pid, signal.SIGKILL)
             self._ended[pid] = os.waitpid(pid, 0)[1]  # of one that had ended by itself, its own status
-            self._clean(self._live.pop(pid))
-        return self._ended.pop(pid)
+            self._bury(pid)
+        return self._ended.pop(pid, signal.SIGKILL)  # a branch that never came to be has no status of its own
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -184,15 +230,24 @@ class Server:
                     return
                 if pid == self._holder:
                     os._exit(1)  # every kernel has ended with it
-                self._clean(self._live.pop(pid))
+                self._bury(pid)
                 for spare in [spare for spare in self._spares if spare[0] == pid]:
                     self._spares.remove(spare)
                     spare[1].close()
                 if pid in self._kernels.values():
                     self._ended[pid] = status
 
-    def _clean(self, serial: int) -> None:
-        if self._tier != "full":
+    def _bury(self, pid: int) -> None:
+        serial = self._live.pop(pid, 0)
+        self._branches.pop(pid, None)
+        supervisor = self._supervisors.pop(pid, None)
+        if supervisor is not None and supervisor not in self._supervisors.values():
+            for listener in [descriptor for descriptor, owner in self._listeners.items() if owner is supervisor]:
+                del self._listeners[listener]
+                with contextlib.suppress(KeyError):
+                    self._poll.unregister(listener)
+            supervisor.close()
+        if self._tier != "full" and serial not in self._live.values():
             shutil.rmtree(os.path.join(self._scratch, str(serial)), ignore_errors=True)
 
 
@@ -257,6 +312,8 @@ def main() -> None:
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
             file.write("500")  # when memory runs out, guests go before the host
         lockdown.pack_heap()
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a kernel's wish to branch costs one here
     try:
         server = Server(channel, config, lockdown.memory_base())
     except (OSError, KeyError) as error:

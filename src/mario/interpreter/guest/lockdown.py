@@ -17,6 +17,7 @@ import ctypes
 import os
 import platform
 import resource
+import socket
 import struct
 import sys
 import time
@@ -32,8 +33,9 @@ _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_NOATIME, _MS_NOD
 _MS_BIND, _MS_REC, _MS_PRIVATE, _MS_RELATIME = 4096, 16384, 1 << 18, 1 << 21
 _MNT_DETACH = 2
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
-_SECCOMP_SPEC_ALLOW = 4
+_SECCOMP_SPEC_ALLOW, _SECCOMP_NEW_LISTENER = 4, 8
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446  # the same on every machine
+_SYS_CLOSE_RANGE = 436  # the same on every machine
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _SYS_CAPSET = {"x86_64": 126, "aarch64": 91}
 _SYS_SECCOMP = {"x86_64": 317, "aarch64": 277}
@@ -155,7 +157,8 @@ class Walls:
         self._server = os.getpid()
         existing = [path for path in [*paths, *DEVICES] if os.path.exists(path)]
         self._readable = [(os.open(path, os.O_PATH | os.O_CLOEXEC), os.path.isdir(path), path) for path in existing]
-        self._filter = seccomp.build_filter(MACHINE, _PLACEHOLDER)
+        self._filters = {b: seccomp.build_filter(MACHINE, _PLACEHOLDER, b) for b in (False, True)}
+        self._branch_filter = seccomp.build_branch_filter(MACHINE)
         self._keep_effective_root = False
         self.changes_user = os.getuid() == 0 and self._find_user_change()
         self._user_namespaces = namespaces and not self.changes_user
@@ -199,8 +202,11 @@ class Walls:
                 return True
         return False
 
-    def close_in(self, channel: int, scratch: str, uid: int | None) -> None:
-        """Take everything from the calling process, a fresh fork of the server; its channel becomes descriptor 3."""
+    def close_in(self, channel: int, scratch: str, uid: int | None, supervisor: socket.socket) -> None:
+        """Take everything from the calling process, a fresh fork of the server; its channel becomes descriptor 3.
+
+        The server gets, through `supervisor`, the descriptor by which it is asked about each fork, where there is one.
+        """
         if self._namespaces:
             _unshare(_CLONE_NEWNS)
             options = f"size={SCRATCH_BYTES},nr_inodes=1k,mode=0700" + ("" if uid is None else f",uid={uid},gid={uid}")
@@ -220,8 +226,13 @@ class Walls:
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         if ruleset is not None:
             _check(LIBC.syscall(_LANDLOCK_RESTRICT, ruleset, 0), "landlock_restrict_self")
+        listener = self._install(self._branch_filter, _SECCOMP_NEW_LISTENER)
+        if listener >= 0:
+            socket.send_fds(supervisor, [b"+"], [listener])
         keep_only_channel(channel)
-        self._install_filter(os.getpid())
+        own_id = struct.pack("=I", os.getpid())
+        program = self._filters[listener >= 0].replace(struct.pack("=I", _PLACEHOLDER), own_id)
+        _check(self._install(program, 0), "seccomp")
 
     def _ruleset(self, scratch: str) -> int:
         files = (1 << (13 if self._abi < 2 else 14 if self._abi < 3 else 15 if self._abi < 5 else 16)) - 1
@@ -248,14 +259,12 @@ class Walls:
         rule = struct.pack("=Qi", rights, descriptor)
         _check(LIBC.syscall(_LANDLOCK_ADD, ruleset, 1, rule, 0), "landlock_add_rule")
 
-    def _install_filter(self, pid: int) -> None:
-        """Built once, with a placeholder where the kernel's own process id goes."""
-        program = self._filter.replace(struct.pack("=I", _PLACEHOLDER), struct.pack("=I", pid))
+    def _install(self, program: bytes, flags: int) -> int:
         buffer = ctypes.create_string_buffer(program, len(program))
         fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
         call = _SYS_SECCOMP[MACHINE]
-        if LIBC.syscall(call, 1, _SECCOMP_SPEC_ALLOW, fprog) != 0:  # older kernels do not know the flag
-            _check(LIBC.syscall(call, 1, 0, fprog), "seccomp")
+        result = int(LIBC.syscall(call, 1, flags | _SECCOMP_SPEC_ALLOW, fprog))
+        return result if result >= 0 else int(LIBC.syscall(call, 1, flags, fprog))  # older kernels lack SPEC_ALLOW
 
 
 def _change_user(uid: int, keep_effective_root: bool) -> None:
@@ -300,7 +309,8 @@ def keep_only_channel(channel: int) -> None:
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     os.dup2(channel, 3)
-    os.closerange(4, 1 << 16)
+    if sys.platform != "linux" or LIBC.syscall(_SYS_CLOSE_RANGE, 4, 0x7FFFFFFF, 0) != 0:
+        os.closerange(4, 1 << 16)
 
 
 def memory_base() -> tuple[int, int]:

@@ -18,6 +18,7 @@ import gc
 import io
 import random
 import signal
+import socket
 import struct
 import sys
 import types
@@ -25,15 +26,17 @@ import warnings
 from posix import _exit, read, write
 from typing import Any
 
+from .branching import fork_sibling
 from .echo import execute, format_error
 from .output import FLOOD, Capture, Flood, Stream
 
 REQUEST = struct.Struct(">I8sc")  # length, nonce, kind
 ANSWER = struct.Struct(">I8sBQ")  # length, nonce, status, characters cut
-RUN, SEED = b"R", b"S"
+RUN, SEED, BRANCH = b"R", b"S", b"B"
 OK, ERROR, TIMEOUT, MEMORY, OUTPUT_LIMIT = range(5)
 HELLO = b"K"  # the walls are up; a kernel that ends before it never ran a snippet
 CHANNEL = 3
+_SPACE = socket.CMSG_LEN(4)
 
 _pack, _unpack, _setitimer, _signal = ANSWER.pack, REQUEST.unpack, signal.setitimer, signal.signal
 _modules, _builtins_update = sys.modules, vars(builtins).update
@@ -51,6 +54,8 @@ class Kernel:
         self._why = ""
         self._count = 0
         self._out, self._err = Stream("<stdout>"), Stream("<stderr>")
+        self._channel = socket.socket(fileno=CHANNEL)
+        self._recvmsg = self._channel.recvmsg
         self._module = types.ModuleType("__main__")
         self._module.__dict__["__builtins__"] = builtins
         self._builtins = dict(vars(builtins))
@@ -65,13 +70,22 @@ class Kernel:
         write(CHANNEL, HELLO)
         while True:
             length, nonce, kind = _unpack(_read_exactly(REQUEST.size))
-            body = _read_exactly(length)
+            body = _read_exactly(length) if kind != BRANCH else b""
             if kind == SEED:
                 _seed(int(body))
+                continue
+            if kind == BRANCH:
+                pid = fork_sibling(self._receive_descriptor())
+                _write_all(HELLO if pid == 0 else _pack(0, nonce, OK if pid > 0 else ERROR, 0))
                 continue
             status, text, cut = self._run(body)
             payload = text.encode("utf-8", "backslashreplace")
             _write_all(_pack(len(payload), nonce, status, cut) + payload)
+
+    def _receive_descriptor(self) -> int:
+        """The channel of a branch, which comes beside the one byte of the order's body."""
+        _, ancillary, _, _ = self._recvmsg(1, _SPACE)
+        return int.from_bytes(ancillary[0][2][:4], sys.byteorder)
 
     def _interrupt(self, signum: int, _frame: object) -> None:
         if self._armed:

@@ -37,8 +37,8 @@ CALLS: dict[str, tuple[int, int | None]] = {
     "pipe": (22, None), "pipe2": (293, 59), "dup": (32, 23), "dup2": (33, None), "dup3": (292, 24), "poll": (7, None),
     "ppoll": (271, 73), "select": (23, None), "pselect6": (270, 72), "epoll_create": (213, None),
     "epoll_create1": (291, 20), "epoll_ctl": (233, 21), "epoll_wait": (232, None), "epoll_pwait": (281, 22),
-    "eventfd2": (290, 19), "recvfrom": (45, 207), "getsockname": (51, 204), "getpeername": (52, 205),
-    "getsockopt": (55, 209), "shutdown": (48, 210),
+    "eventfd2": (290, 19), "recvfrom": (45, 207), "recvmsg": (47, 212), "getsockname": (51, 204),
+    "getpeername": (52, 205), "getsockopt": (55, 209), "shutdown": (48, 210),
     # memory
     "mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215), "mremap": (25, 216), "brk": (12, 214),
     "madvise": (28, 233), "msync": (26, 227), "membarrier": (324, 283),
@@ -68,11 +68,12 @@ CALLS: dict[str, tuple[int, int | None]] = {
 }
 # fmt: on
 
-ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+ALLOW, KILL, ERRNO, ASK = 0x7FFF0000, 0x80000000, 0x00050000, 0x7FC00000
 _LOAD, _JEQ, _JGE, _JSET, _AND, _RET = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _NR, _ARCH, _ARGS = 0, 4, 16  # offsets in struct seccomp_data
 
 _CLONE_THREAD = 0x00010000
+CLONE_BRANCH = 0x00008000 | 17  # CLONE_PARENT | SIGCHLD: a child of the server, with no memory shared
 _CLONE_FORBIDDEN = 0x7E020000 | 0x00000080 | 0x00002000  # new namespaces (incl. time), CLONE_PTRACE
 _FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 1030)  # DUPFD, GETFD, SETFD, GETFL, SETFL, GETLK, SETLK, SETLKW, DUPFD_CLOEXEC
 _IOCTL = (0x5401, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS (isatty), FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
@@ -83,15 +84,32 @@ _AF_UNIX, _SOCK_TYPE_MASK, _SOCK_STREAM = 1, 0xF, 1
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
 
 
-def build_filter(machine: str, pid: int) -> bytes:
+def build_branch_filter(machine: str) -> bytes:
+    """Ask the supervisor about the one clone that branches; stacked with `build_filter`, whose denials win."""
+    number = CALLS["clone"][0 if machine == X86_64 else 1]
+    assert number is not None
+    program: list[Instruction] = [
+        (_LOAD, 0, 0, _NR),
+        (_JEQ, 0, 2, number),
+        _low(0),
+        (_JEQ, 1, 0, CLONE_BRANCH),
+        (_RET, 0, 0, ALLOW),
+        (_RET, 0, 0, ASK),
+    ]
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+
+
+def build_filter(machine: str, pid: int, branching: bool = False) -> bytes:
     """The filter as an array of struct sock_filter, for a process whose id (in its own namespace) is `pid`.
+
+    With `branching`, the clone that makes a sibling process is let through, for `build_branch_filter` to ask about.
 
     Raises:
         KeyError: there is no table for this machine.
     """
     arch = _AUDIT_ARCH[machine]
     column = 0 if machine == X86_64 else 1
-    judged = _judged(pid)
+    judged = _judged(pid, branching)
     program: list[Instruction] = [(_LOAD, 0, 0, _ARCH), (_JEQ, 1, 0, arch), (_RET, 0, 0, KILL), (_LOAD, 0, 0, _NR)]
     if machine == X86_64:
         program += [(_JGE, 0, 1, _X32_BIT), (_RET, 0, 0, ERRNO | errno.EPERM)]
@@ -105,7 +123,7 @@ def build_filter(machine: str, pid: int) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 
-def _judged(pid: int) -> dict[str, list[Instruction]]:
+def _judged(pid: int, branching: bool) -> dict[str, list[Instruction]]:
     """The bodies that end in a verdict of their own; each loads the low half of one argument and compares."""
     deny, allow = (_RET, 0, 0, ERRNO | errno.EPERM), (_RET, 0, 0, ALLOW)
 
@@ -122,13 +140,28 @@ def _judged(pid: int) -> dict[str, list[Instruction]]:
     return {
         "open": no_truncation_of_the_read_only(1),
         "openat": no_truncation_of_the_read_only(2),
-        "clone": [_low(0), (_JSET, 0, 2, _CLONE_THREAD), (_JSET, 1, 0, _CLONE_FORBIDDEN), allow, deny],
+        "clone": [
+            _low(0),
+            *([(_JEQ, 2, 0, CLONE_BRANCH)] if branching else []),
+            (_JSET, 0, 2, _CLONE_THREAD),
+            (_JSET, 1, 0, _CLONE_FORBIDDEN),
+            allow,
+            deny,
+        ],
         "clone3": [(_RET, 0, 0, ERRNO | errno.ENOSYS)],  # glibc then falls back to clone, whose flags can be judged
         "kill": one_of(0, (pid,)),
         "tgkill": one_of(0, (pid,)),
         "ioctl": one_of(1, _IOCTL),
         "fcntl": one_of(1, _FCNTL),
-        "prctl": one_of(0, _PRCTL),
+        "prctl": [  # also PR_SET_PDEATHSIG to SIGKILL, which a branch needs anew
+            _low(0),
+            *[(_JEQ, 4 - i, 0, option) for i, option in enumerate(_PRCTL)],
+            (_JEQ, 0, 3, 1),
+            _low(1),
+            (_JEQ, 0, 1, 9),
+            allow,
+            deny,
+        ],
         "prlimit64": is_null(2),  # reading limits; Landlock and the pid namespace keep other processes out of reach
         "sendto": is_null(4),
         "socketpair": [
