@@ -288,12 +288,13 @@ def test_closing_ends_the_thread_and_tells_who_waits(loaded) -> None:
     asyncio.run(main())
 
 
-def test_an_empty_prompt_is_refused_alone(engine) -> None:
+def test_a_prompt_that_cannot_be_read_is_refused_alone(engine) -> None:
     async def main() -> None:
-        empty, fine = await asyncio.gather(
-            engine.generate(request("")), engine.generate(request("a", 3)), return_exceptions=True
-        )
+        foreign = (Span("a", Source.MODEL, (9999,)),)
+        asked = [request(""), request(foreign), request("a", 3)]
+        empty, other, fine = await asyncio.gather(*map(engine.generate, asked), return_exceptions=True)
         assert isinstance(empty, EngineError) and "prompt is empty" in str(empty)
+        assert isinstance(other, EngineError) and "another model" in str(other)
         assert isinstance(fine, Completion)
 
     asyncio.run(main())

@@ -42,6 +42,7 @@ class LocalEngine:
         self._label = label
         self._batch_size = batch_size
         self._window: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self._vocabulary: int = model.get_input_embeddings().weight.shape[0]
         self._end_tokens = _end_tokens(model, tokenizer)
         self._batch = Batch(model)
         self._arrived: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -165,30 +166,37 @@ class LocalEngine:
                 self._running.pop()
 
     def _prepare(self, job: _Job) -> bool:
-        """Encode the prompt; False when the job ended here, without a row."""
-        request = job.request
+        """Make a job ready for its row; False when it ended here, without one."""
         try:
-            if request.messages:
-                job.prompt_text = chat.render(self._tokenizer, request.messages, request.tools)
-                ids = self._tokenizer(job.prompt_text, add_special_tokens=False)["input_ids"]
-                job.prompt_ids = (tuple(ids),)
-            else:
-                job.prompt_ids = encode_spans(self._tokenizer, request.spans)
+            self._read_prompt(job)
         except Exception as error:  # this request's own fault: the others go on
             job.send(error)
             return False
+        if job.limit < 1:
+            full = self._window is not None and len(job.prompt) >= self._window
+            self._complete(job, FinishReason.CONTEXT if full else FinishReason.LENGTH)
+            return False
+        return True
+
+    def _read_prompt(self, job: _Job) -> None:
+        request = job.request
+        if request.messages:
+            job.prompt_text = chat.render(self._tokenizer, request.messages, request.tools)
+            job.prompt_ids = (tuple(self._tokenizer(job.prompt_text, add_special_tokens=False)["input_ids"]),)
+        else:
+            job.prompt_ids = encode_spans(self._tokenizer, request.spans)
         job.prompt = tuple(token for ids in job.prompt_ids for token in ids)
         if not job.prompt:
-            job.send(EngineError(f"{request.problem_id}: the prompt is empty; an engine needs at least one token"))
-            return False
+            raise EngineError(f"{request.problem_id}: the prompt is empty; an engine needs at least one token")
+        if not 0 <= min(job.prompt) <= max(job.prompt) < self._vocabulary:
+            raise EngineError(
+                f"{request.problem_id}: the prompt holds token id {max(job.prompt)}, but {self._label} has ids below "
+                f"{self._vocabulary}; its spans were made by another model"
+            )
         room = self._window - len(job.prompt) if self._window else request.sampling.max_new_tokens
         job.limit = min(request.sampling.max_new_tokens, room)
         job.stream = TextStream(self._tokenizer, job.prompt, request.stop, keep_special=bool(request.tools))
         job.generator.manual_seed(request.seed)
-        if job.limit < 1:
-            self._complete(job, FinishReason.CONTEXT if room < 1 else FinishReason.LENGTH)
-            return False
-        return True
 
     def _extend(self, job: _Job, token: int) -> None:
         if token in self._end_tokens:
