@@ -256,6 +256,20 @@ def test_a_server_that_hides_its_stops_is_found_out_once(address: str, server: S
     assert [("stop" in body, body["stream"]) for body in server.asked] == [(True, False)] + 3 * [(False, True)]
 
 
+def test_requests_already_on_their_way_when_that_is_found_out_get_their_stop_too(address: str, server: Server) -> None:
+    server.stops, server.delay_seconds = "cut", 0.05
+
+    async def main() -> None:
+        engine = RemoteEngine("tiny", address)
+        try:
+            answers = await asyncio.gather(*(engine.generate(ASKED) for _ in range(8)))
+        finally:
+            await engine.close()
+        assert {(a.text, a.stop) for a in answers} == {(CUT, "\n</code>")}
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("stops", ["left", "named", "cut", "ignored"])
 def test_a_text_that_ends_by_itself_has_no_stop(address: str, server: Server, stops: str) -> None:
     server.stops, server.text = stops, "The answer is 3."

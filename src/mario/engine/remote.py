@@ -16,7 +16,8 @@ import json
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -86,18 +87,21 @@ class RemoteEngine:
 
     async def _ask(self, request: Request, teller: _Teller) -> Completion:
         reply = _Reply(request.stop)
+        cuts_alone = self._cuts_alone  # may change while this request is on its way
+        body = self._body(request, with_stop=not cuts_alone)
         try:
-            if teller.listener is not None or self._cuts_alone:
-                async for text in self._stream(request, reply):
-                    reply.text += text
-                    teller.hear(reply.text)
-                    if first_stop(reply.text, request.stop):
-                        break  # leaving the stream hangs up: the server need not go on
+            if teller.listener is not None or cuts_alone:
+                async with aclosing(self._stream(body, reply)) as texts:
+                    async for text in texts:
+                        reply.text += text
+                        teller.hear(reply.text)
+                        if first_stop(reply.text, request.stop):
+                            break  # leaving the stream hangs up: the server need not go on
             else:
-                reply.read(await self._create(request, stream=False))
+                reply.read(await self._create(body, stream=False))
         except _ContextFull:
             return Completion(text="", finish=FinishReason.CONTEXT)
-        if reply.hides_its_stop and not (self._names_stops or self._cuts_alone):
+        if reply.hides_its_stop and not (self._names_stops or cuts_alone):
             self._cuts_alone = True
             return await self._ask(request, teller)
         self._names_stops = self._names_stops or reply.named_stop
@@ -105,8 +109,8 @@ class RemoteEngine:
         teller.finish(completion.text)
         return completion
 
-    async def _stream(self, request: Request, reply: _Reply) -> AsyncIterator[str]:
-        stream = await self._create(request, stream=True)
+    async def _stream(self, body: dict[str, Any], reply: _Reply) -> AsyncGenerator[str, None]:
+        stream = await self._create(body, stream=True)
         try:
             async for chunk in stream:
                 for text in reply.read_chunk(chunk):
@@ -120,7 +124,7 @@ class RemoteEngine:
         if reply.finish is None:
             raise _BrokenReply("the stream ended without a finish reason")
 
-    async def _create(self, request: Request, *, stream: bool) -> Any:
+    async def _create(self, body: dict[str, Any], *, stream: bool) -> Any:
         """One call of the SDK, its errors translated."""
         import openai
 
@@ -131,14 +135,14 @@ class RemoteEngine:
                 timeout=self._timeout,
                 max_retries=self._retries,
             )
-        body = self._body(request)
-        create = self._connected.chat.completions.create if request.messages else self._connected.completions.create
+        calls = self._connected.chat.completions if "messages" in body else self._connected.completions
         try:
-            return await create(**body, stream=stream)
+            return await calls.create(**body, stream=stream)
         except openai.BadRequestError as error:
-            if self._length_field in body and "max_completion_tokens" in error.message:
+            if "max_tokens" in body and "max_completion_tokens" in error.message:
                 self._length_field = "max_completion_tokens"  # OpenAI's newer models know only this one
-                return await self._create(request, stream=stream)
+                body[self._length_field] = body.pop("max_tokens")
+                return await self._create(body, stream=stream)
             if error.code == "context_length_exceeded" or _TOO_LONG.search(error.message):
                 raise _ContextFull from error
             raise EngineError(f"{self._url} refuses the request: {_brief(error)}") from error
@@ -156,7 +160,7 @@ class RemoteEngine:
         except (openai.APIError, ValueError) as error:  # the body is not what was announced
             raise _BrokenReply(_brief(error)) from error
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: Request, *, with_stop: bool) -> dict[str, Any]:
         sampling = request.sampling
         body: dict[str, Any] = {
             "model": self._model,
@@ -166,7 +170,7 @@ class RemoteEngine:
         }
         if sampling.top_p < 1:
             body["top_p"] = sampling.top_p
-        if request.stop and not self._cuts_alone:
+        if request.stop and with_stop:
             body["stop"] = list(request.stop[:_MAX_STOPS])
         if not request.messages:
             return body | {"prompt": "".join(span.text for span in request.spans)}
