@@ -109,7 +109,8 @@ def test_a_whole_conversion() -> None:
     )
     assert made == Conversion(
         problem_id="own/1",
-        thought="Find plums in barn, then plums, then shop.",
+        thought="Ida has 17*23 plums in her barn.\nAfter that plums_in_barn-58 plums are left.\n"
+        "Each shop gets plums/37 plums.",
         code='plums_in_barn = 17 * 23\nplums = plums_in_barn - 58\nshop = plums / 37\nprint(f"{shop:.12g}")',
         output="9",
         text_thought="Ida has 17*23 = 391 plums in her barn.\nAfter that 391-58 = 333 plums are left.\n"
@@ -118,7 +119,7 @@ def test_a_whole_conversion() -> None:
         annotated_steps=3,
         plain_steps=0,
     )
-    assert made.text_answer == "9"
+    assert made.output == "9"
 
 
 # --- where a number comes from ---------------------------------------------------------------------------------------
@@ -458,3 +459,35 @@ def test_real_gsm8k_converts_at_the_measured_rate() -> None:
         RefusalReason.NO_STEP_GIVES_ANSWER,
         RefusalReason.NO_CALCULATION,
     }
+
+
+@pytest.mark.parametrize(
+    ("question", "solution", "answer", "thought"),
+    [
+        ("Half of 48?", "She sold 48/2 = $<<48/2=24>>24 in May.", "24", "She sold 48/2 in May."),
+        (
+            "Of 30 birds 7 left; 4 nests share the rest.",
+            "There stay 30-7=<<30-7=23>>23 birds.\nThose 23 birds share 4 nests: 23/4=<<23/4=5.75>>5.75 a nest",
+            "5.75",
+            "There stay 30-7 birds.\nThose birds share 4 nests: birds/4 a nest",
+        ),
+        (
+            "A rope of 12 m is cut, one part twice the other.",
+            "Let x be the short part.\nx + 2x = 12\nx = 4\n",
+            "4",
+            "Let x be the short part.\nx + 2x = 12\nx =12/(1+2)",
+        ),
+        (
+            "Ann has 3 bags of 8 nuts and eats 5.",
+            "She had 3*8=<<3*8=24>>24 nuts.\nShe eats some of the 24.\nSo 24-5=<<24-5=19>>19 nuts stay. That is a lot!",
+            "19",
+            "She had 3*8 nuts.\nShe eats some of the nuts.\nSo nuts-5 nuts stay. That is a lot!",
+        ),
+    ],
+)
+def test_a_thought_holds_nothing_that_is_not_yet_computed(
+    question: str, solution: str, answer: str, thought: str
+) -> None:
+    made = convert(Problem("p", question, answer, "tests", "train", solution))
+    assert isinstance(made, Conversion)
+    assert made.thought == thought

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from mario.data.calculator import Conversion, Refusal, convert
+from mario.data.calculator import Conversion, Refusal, RefusalReason, convert
 from mario.engine.protocol import TextListener
 from mario.transcript import Context, Format
 from mario.types import Completion, FinishReason, Problem, Request, Step
@@ -25,17 +25,26 @@ class CalculatorTeacher:
 
     @property
     def name(self) -> str:
-        return "calculator-1"  # raise it when a conversion changes, so that journals do not mix
+        return "calculator-2"  # raise it when a conversion changes, so that journals do not mix
 
     def offer(self, problems: Iterable[Problem], refuse: Callable[[Problem, Refusal], None]) -> Iterator[Problem]:
         """Let through the problems that convert; tell of the others."""
         for problem in problems:
             made = convert(problem)
+            if isinstance(made, Conversion) and not self._writable(made):
+                made = Refusal(problem.id, RefusalReason.NOT_WRITABLE, "the solution holds words of the markup")
             if isinstance(made, Refusal):
                 refuse(problem, made)
             else:
                 self._known[problem.id] = made
                 yield problem
+
+    def _writable(self, made: Conversion) -> bool:
+        try:
+            self._format.render("", (_first_step(made, self._format.name),), None)
+        except ValueError:
+            return False
+        return True
 
     async def generate(self, request: Request, on_text: TextListener | None = None) -> Completion:
         completion = self._turn(request)
@@ -68,3 +77,7 @@ class CalculatorTeacher:
 
     async def close(self) -> None:
         self._known.clear()
+
+
+def _first_step(made: Conversion, format: str) -> Step:
+    return Step(made.text_thought) if format == "text" else Step(made.thought, made.code)

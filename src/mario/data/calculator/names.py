@@ -48,16 +48,15 @@ def describe(step: Step, solution: str) -> list[list[str]]:
     return [words for words in guesses if words]
 
 
-def choose_name(guesses: list[list[str]], taken: Container[str]) -> tuple[str, list[str]]:
-    """A snake_case name that is none of `taken`, and the words it was made of; numbered when every guess is taken."""
+def choose_name(guesses: list[list[str]], taken: Container[str]) -> str:
+    """A snake_case name that is none of `taken`; numbered when every guess is taken."""
     for words in guesses:
         if (name := _snake_case(words)) not in taken:
-            return name, words
-    words = guesses[0] if guesses else ["result"]
-    base, count = _snake_case(words), 2
+            return name
+    base, count = _snake_case(guesses[0] if guesses else []), 2
     while f"{base}_{count}" in taken:
         count += 1
-    return (f"{base}_{count}" if base in taken else base), words
+    return f"{base}_{count}" if base in taken else base
 
 
 def _snake_case(words: list[str]) -> str:

@@ -27,7 +27,6 @@ class Line:
     """One assignment of the program."""
 
     step: Step
-    words: tuple[str, ...]
     variable: Variable
     tree: Tree
 

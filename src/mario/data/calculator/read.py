@@ -56,6 +56,11 @@ def strip_annotations(solution: str) -> str:
     return _ANNOTATION.sub("", solution.partition("####")[0]).strip()
 
 
+def plain_lines(solution: str) -> list[str]:
+    """The lines that steps refer to, without annotations."""
+    return [_split_annotations(line)[0] for line in solution.partition("####")[0].splitlines()]
+
+
 def read_steps(solution: str) -> list[Step]:
     """All calculations of a solution in their order."""
     lines = [_split_annotations(line) for line in solution.partition("####")[0].splitlines()]

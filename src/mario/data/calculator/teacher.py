@@ -1,4 +1,4 @@
-"""The calculator teacher: a written solution becomes a short plan, a program, and the same solution as plain text.
+"""The calculator teacher: a written solution becomes a thought, a program, and the same solution as plain text.
 
 The one idea: the program is the solution's own calculations, line by line, with names for results and with origins for
 numbers (`origins.py`). No step is dropped but those after the answer.
@@ -6,6 +6,7 @@ numbers (`origins.py`). No step is dropped but those after the answer.
     read.py       calculations of a solution      equations.py  one unknown, solved by its own numbers
     notation.py   text to tree                    origins.py    which numbers are earlier results
     arithmetic.py trees: exact value, Python      names.py      variable names from the words around
+    thought.py    the sentences before the code
 
 The reference answer may choose which variable is printed, and that is told (`reference_chose_variable`); it never
 supplies a number or an operation. What this module does not do: run anything. Callers run the code in the interpreter
@@ -32,6 +33,7 @@ from mario.data.calculator.notation import parse, tokenize
 from mario.data.calculator.origins import Line, Origins, doubtful_literals
 from mario.data.calculator.question import question_values
 from mario.data.calculator.read import Step, read_steps, strip_annotations
+from mario.data.calculator.thought import write_thought
 from mario.types import Problem
 
 MAX_STEPS = 60  # of one solution; real ones have at most a quarter of it
@@ -43,6 +45,7 @@ class RefusalReason(StrEnum):
     REFERENCE_NOT_A_NUMBER = "reference_not_a_number"
     NO_STEP_GIVES_ANSWER = "no_step_gives_answer"
     FLOATING_POINT = "floating_point"  # the program would not print the exact value
+    NOT_WRITABLE = "not_writable"  # its words cannot stand in the markup (told by the caller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """A solution as a tool-integrated step (`thought`, `code`) and as text only (`text_thought`, `text_answer`).
+    """A solution as a tool-integrated step (`thought`, `code`) and as text only (`text_thought`).
 
     `output` is what the code prints. `ambiguous` are the literals that equal an earlier result and yet stay literals;
     `unexplained` are those that stand neither in the question nor among common numbers nor among earlier results: the
@@ -73,10 +76,6 @@ class Conversion:
     plain_steps: int
     ambiguous: tuple[str, ...] = ()
     unexplained: tuple[str, ...] = ()
-
-    @property
-    def text_answer(self) -> str:
-        return self.output
 
 
 def convert(problem: Problem) -> Conversion | Refusal:
@@ -105,7 +104,7 @@ def convert(problem: Problem) -> Conversion | Refusal:
         return refuse(RefusalReason.FLOATING_POINT, f"would print {printed_text} for {output or reference}")
     return Conversion(
         problem_id=problem.id,
-        thought=_plan(lines),
+        thought=write_thought(lines, problem.solution, known),
         code=_code(lines),
         output=printed_text,
         text_thought=strip_annotations(problem.solution),
@@ -129,19 +128,10 @@ def _program(steps: list[Step], solution: str, known: frozenset[Fraction]) -> li
     lines: list[Line] = []
     origins = Origins(steps, known)
     for step in steps:
-        name, words = choose_name(describe(step, solution), {line.variable.name for line in lines})
+        name = choose_name(describe(step, solution), {line.variable.name for line in lines})
         tree = origins.resolve(step.tree, lines)
-        lines.append(Line(step, tuple(words), Variable(name, step.value), tree))
+        lines.append(Line(step, Variable(name, step.value), tree))
     return lines
-
-
-def _plan(lines: list[Line]) -> str:
-    phrases: list[str] = []
-    for line in lines:
-        phrase = " ".join(line.words) or "the result"
-        if phrase not in phrases:
-            phrases.append(phrase)
-    return "Find " + ", then ".join(phrases) + "."
 
 
 def _code(lines: list[Line]) -> str:

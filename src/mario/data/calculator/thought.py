@@ -1,7 +1,7 @@
-"""The thought that goes before a program: the solution's own sentences, with nothing in them that is not yet computed.
+"""The thought before a program: the solution's own sentences, with nothing in them that is not yet computed.
 
-The one idea: say what will be calculated, and leave the calculating to the interpreter. A calculation keeps its left side,
-written with the program's variables, and loses its result; a result that a later sentence repeats becomes the
+The one idea: say what will be calculated, and leave the calculating to the interpreter. A calculation keeps its left
+side, written with the program's variables, and loses its result; a result that a later sentence repeats becomes the
 variable's name. `She sold 48/2 = 24 clips in May.` becomes `She sold 48/2 clips in May.`
 
 What this module does not do: it chooses no variable and no origin (`names.py`, `origins.py`).
@@ -33,7 +33,8 @@ def write_thought(lines: Sequence[Line], solution: str, known: frozenset[Fractio
         for line in here:
             sentence += _without_results(text[at : line.step.start], done, known)
             if line.step.start >= at:
-                sentence += to_python(line.tree).replace(" ", "")
+                solved = "=" if text[line.step.start] == "=" else ""  # a letter that an equation solved
+                sentence += solved + to_python(line.tree).replace(" ", "")
             at = max(at, line.step.end)
             done.append(line)
         sentence += _without_results(text[at:], done, known)
@@ -50,6 +51,7 @@ def _without_results(text: str, done: Sequence[Line], known: frozenset[Fraction]
         if value in known or value not in names:
             return match.group()
         blank = " " if match.group()[0].isspace() else ""
-        return blank + names[value]
+        said = names[value].replace("_", " ")  # "those 23 vehicles" are "those vehicles", not "those vehicles vehicles"
+        return blank if text[match.end() :].lstrip().startswith(said) else blank + names[value]
 
     return _NUMBER.sub(name, text)
