@@ -21,6 +21,7 @@ from functools import lru_cache
 from flint import acb, arb, ctx, fmpq
 
 from mario.grade.exact import MAX_TERMS, rational
+from mario.grade.names import words
 from mario.grade.tree import Apply, Constant, Node, Number, Symbol, rebuild, walk
 
 MAX_STEPS = 20_000  # operations in one evaluation
@@ -283,28 +284,9 @@ def _inverse(name: str) -> Callable[[acb], acb]:
 
 _UNARY: dict[str, Callable[[acb], acb]] = {
     name: _method(name)
-    for name in [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "sinh",
-        "cosh",
-        "tanh",
-        "coth",
-        "sech",
-        "csch",
-        "asin",
-        "acos",
-        "atan",
-        "asinh",
-        "acosh",
-        "atanh",
-        "erf",
-        "gamma",
-    ]
+    for name in words(
+        "sin cos tan cot sec csc sinh cosh tanh coth sech csch asin acos atan asinh acosh atanh erf gamma"
+    )
 }
 _UNARY |= {"acot": _inverse("atan"), "asec": _inverse("acos"), "acsc": _inverse("asin"), "acoth": _inverse("atanh")}
 _UNARY |= {"factorial": lambda x: (x + 1).gamma(), "re": lambda x: acb(x.real), "im": lambda x: acb(x.imag)}

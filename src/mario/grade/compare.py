@@ -34,6 +34,7 @@ from mario.grade.tree import (
     Symbol,
     Text,
     Unparsed,
+    symbols,
 )
 
 MAX_PAIRS = 2_500  # comparisons in one matching of lists
@@ -257,7 +258,7 @@ def _plain(named: list[tuple[Node, Node]], a: Node, b: Node) -> list[Node]:
     values = tuple(value for _, value in named)
     names = [str(name) for name, _ in named]
     if len(set(names)) < len(names):
-        return [Sequence("", values)]
+        return [Sequence("{}", values)]  # solutions for one unknown: a set, never a point
     ordered = tuple(value for _, value in sorted(named, key=lambda pair: str(pair[0])))
     other_is_tuple = any(isinstance(n, Sequence) and n.kind in ("()", "<>") for n in (a, b)) or a is b
     other_is_tuple = other_is_tuple or any(isinstance(n, Matrix) for n in (a, b))
@@ -317,6 +318,8 @@ def _two_equations(a: Relation, b: Relation, options: Options) -> Match:
 
 def proportional(f: Node, g: Node, positive: bool) -> Match:
     """Is f a nonzero (or positive) constant times g? Their ratio is compared across seeded points."""
+    if not symbols(f) or symbols(f) != symbols(g):
+        return no("equations in different unknowns") if symbols(f) or symbols(g) else Match(None, "no unknowns")
     first = None
     agreed = 0
     for bits in (160, 1200):

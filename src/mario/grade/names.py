@@ -13,58 +13,11 @@ def words(text: str) -> list[str]:
 
 FUNCTIONS: dict[str, str] = {
     name: name
-    for name in [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "sinh",
-        "cosh",
-        "tanh",
-        "coth",
-        "sech",
-        "csch",
-        "asin",
-        "acos",
-        "atan",
-        "acot",
-        "asec",
-        "acsc",
-        "asinh",
-        "acosh",
-        "atanh",
-        "acoth",
-        "exp",
-        "log",
-        "ln",
-        "lg",
-        "abs",
-        "floor",
-        "ceil",
-        "factorial",
-        "gamma",
-        "gcd",
-        "lcm",
-        "max",
-        "min",
-        "re",
-        "im",
-        "arg",
-        "conjugate",
-        "sign",
-        "det",
-        "erf",
-        "phi_of",
-        "sqrt",
-        "cbrt",
-        "root",
-        "binom",
-        "mod",
-        "deg",
-        "rad",
-    ]
+    for name in words(
+        "sin cos tan cot sec csc sinh cosh tanh coth sech csch asin acos atan acot asec acsc asinh acosh "
+        "atanh acoth exp log ln lg abs floor ceil factorial gamma gcd lcm max min re im arg conjugate sign "
+        "det erf phi_of sqrt cbrt root binom mod deg rad"
+    )
 } | {
     "arcsin": "asin",
     "arccos": "acos",
@@ -185,126 +138,24 @@ CONSTANTS: dict[str, str] = {
 }
 
 GREEK = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "varepsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "vartheta",
-        "iota",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "rho",
-        "sigma",
-        "tau",
-        "upsilon",
-        "phi",
-        "varphi",
-        "chi",
-        "psi",
-        "omega",
-        "Gamma",
-        "Delta",
-        "Theta",
-        "Lambda",
-        "Xi",
-        "Sigma",
-        "Upsilon",
-        "Phi",
-        "Psi",
-        "Omega",
-        "ell",
-        "hbar",
-    ]
+    words(
+        "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho "
+        "sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma Upsilon Phi Psi Omega "
+        "ell hbar"
+    )
 )
 
 # LaTeX commands that only say how things look: read past.
 LOOKS = frozenset(
-    [
-        "left",
-        "right",
-        "big",
-        "Big",
-        "bigg",
-        "Bigg",
-        "bigl",
-        "bigr",
-        "Bigl",
-        "Bigr",
-        "biggl",
-        "biggr",
-        "Biggl",
-        "Biggr",
-        "middle",
-        "displaystyle",
-        "textstyle",
-        "scriptstyle",
-        "limits",
-        "nolimits",
-        "quad",
-        "qquad",
-        "hspace",
-        "vspace",
-        "thinspace",
-        "enspace",
-        "bf",
-        "rm",
-        "it",
-        "sf",
-        "tt",
-        "hfill",
-        "hline",
-        "rule",
-        "normalsize",
-        "large",
-        "Large",
-        "small",
-        "tiny",
-        "strut",
-        "phantom",
-        "cr",
-    ]
+    words(
+        "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr middle displaystyle "
+        "textstyle scriptstyle limits nolimits quad qquad hspace vspace thinspace enspace bf rm it sf tt "
+        "hfill hline rule normalsize large Large small tiny strut phantom cr"
+    )
 )
 WORDY = frozenset(words("text textbf textit textrm texttt textsf textnormal mbox hbox emph textup textsc"))
-FONTS = frozenset(
-    [
-        "mathrm",
-        "mathbf",
-        "mathit",
-        "mathsf",
-        "mathcal",
-        "mathtt",
-        "mathscr",
-        "mathfrak",
-        "boldsymbol",
-        "bm",
-        "operatorname",
-        "pmb",
-    ]
-)
-ACCENTS = frozenset(
-    [
-        "overline",
-        "vec",
-        "hat",
-        "bar",
-        "overrightarrow",
-        "widehat",
-        "tilde",
-        "underline",
-        "dot",
-        "ddot",
-        "overleftrightarrow",
-    ]
-)
+FONTS = frozenset(words("mathrm mathbf mathit mathsf mathcal mathtt mathscr mathfrak boldsymbol bm operatorname pmb"))
+ACCENTS = frozenset(words("overline vec hat bar overrightarrow widehat tilde underline dot ddot overleftrightarrow"))
 
 RELATIONS: dict[str, str] = {
     "=": "=",
@@ -432,39 +283,10 @@ UNICODE = {
     letter: f"\\{name} "
     for letter, name in zip(
         "αβγδεζηθικλμνξρστυφχψωΓΔΘΛΞΣΦΨΩ",
-        [
-            "alpha",
-            "beta",
-            "gamma",
-            "delta",
-            "epsilon",
-            "zeta",
-            "eta",
-            "theta",
-            "iota",
-            "kappa",
-            "lambda",
-            "mu",
-            "nu",
-            "xi",
-            "rho",
-            "sigma",
-            "tau",
-            "upsilon",
-            "phi",
-            "chi",
-            "psi",
-            "omega",
-            "Gamma",
-            "Delta",
-            "Theta",
-            "Lambda",
-            "Xi",
-            "Sigma",
-            "Phi",
-            "Psi",
-            "Omega",
-        ],
+        words(
+            "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi "
+            "chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega"
+        ),
         strict=True,
     )
 }
@@ -476,35 +298,14 @@ SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-", st
 NUMBER_WORDS = {
     word: value
     for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
+        words(
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+            "sixteen seventeen eighteen nineteen twenty"
+        )
     )
 } | {
     word: 10 * value
-    for value, word in enumerate(
-        ["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"], start=3
-    )
+    for value, word in enumerate(words("thirty forty fifty sixty seventy eighty ninety hundred"), start=3)
 }
 PART_WORDS = {"half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7}
 PART_WORDS |= {"eighth": 8, "ninth": 9, "tenth": 10, "twelfth": 12, "hundredth": 100}
@@ -514,48 +315,8 @@ SCALE_WORDS = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 1
 CONNECTIVES = frozenset({"and", "or"})
 # Words that make a phrase more than "number and unit".
 PROSE = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "the",
-        "it",
-        "i",
-        "you",
-        "we",
-        "that",
-        "this",
-        "to",
-        "be",
-        "not",
-        "no",
-        "less",
-        "more",
-        "than",
-        "over",
-        "under",
-        "greater",
-        "at",
-        "times",
-        "plus",
-        "minus",
-        "of",
-        "if",
-        "when",
-        "then",
-        "so",
-        "because",
-        "there",
-        "for",
-        "with",
-        "without",
-        "by",
-        "from",
-        "answer",
-        "hope",
-        "drop",
-        "table",
-        "while",
-        "pass",
-    ]
+    words(
+        "is are was the it i you we that this to be not no less more than over under greater at times plus "
+        "minus of if when then so because there for with without by from answer hope drop table while pass"
+    )
 )

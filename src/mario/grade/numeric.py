@@ -117,17 +117,23 @@ def _constants(a: Node, b: Node, log_base: int) -> Match:
     for bits in LEVELS:
         with precision(bits):
             try:
-                x = Evaluation(log_base=log_base).evaluate(a)
-                y = Evaluation(log_base=log_base).evaluate(b)
-            except Undefined as reason:
-                return Match(False, f"no value: {reason}")
+                x, y = _value(a, log_base), _value(b, log_base)
             except OverBudget:
                 return Match(None, "too many operations")
+            if x is None or y is None:
+                return Match(None, "neither has a value") if x is y else Match(False, "one side has no value")
             if not x.overlaps(y):
                 return Match(False, f"{_shown(x)} is not {_shown(y)}")
             if bits > LEVELS[0] and _tight(x, y):
                 return Match(True, f"equal to {bits} bits")
     return Match(None, "equal as far as they could be evaluated")
+
+
+def _value(node: Node, log_base: int) -> acb | None:
+    try:
+        return Evaluation(log_base=log_base).evaluate(node)
+    except Undefined:
+        return None
 
 
 def _tight(x: acb, y: acb) -> bool:
@@ -244,13 +250,20 @@ def _wide(value: acb) -> bool:
 
 def _digits(node: Node) -> int:
     """Least number of digits shown by the decimals of a tree, whole numbers apart; 0 when there are none."""
-    found = [p.digits for p in walk(node) if isinstance(p, Number) and p.digits and p.value.denominator != 1]
-    return min(found, default=0)
+    found = [p.digits for p in walk(node) if isinstance(p, Number) and (p.value.denominator != 1 or _machine(p))]
+    return min((digits for digits in found if digits), default=0)
+
+
+def _machine(number: Number) -> bool:
+    """A huge number as floating point prints it: 3.67401822487761e+603."""
+    return number.places < 0 and number.digits >= NOISE_DIGITS
 
 
 def slack(number: Number, options: Options) -> Fraction:
     """How far the value that a decimal stands for may lie from the decimal."""
     size = abs(number.value)
+    if _machine(number):
+        return Fraction(10) ** -number.places / 2 if options.float_noise else Fraction(0)
     if number.value.denominator == 1 or number.places <= 0:
         return Fraction(0)
     if options.float_noise:

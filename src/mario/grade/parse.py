@@ -15,7 +15,7 @@ import re
 from fractions import Fraction
 
 from mario.grade.calls import call, environment
-from mario.grade.names import ACCENTS, PROSE, SCALE_WORDS
+from mario.grade.names import ACCENTS, PROSE, SCALE_WORDS, words
 from mario.grade.tokens import END, Token
 from mario.grade.tree import (
     ELLIPSIS,
@@ -719,9 +719,7 @@ class Parser:
         return self.group()
 
 
-INVERSES = frozenset(
-    {f"a{name}" for name in ["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth"]}
-)
+INVERSES = frozenset({f"a{name}" for name in words("sin cos tan cot sec csc sinh cosh tanh coth")})
 
 
 def applied(head: str, args: tuple[Node, ...], base: Node | None) -> Node:

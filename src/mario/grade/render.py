@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from mario.grade.exact import rational
-from mario.grade.names import GREEK
+from mario.grade.names import GREEK, words
 from mario.grade.tree import (
     ELLIPSIS,
     Apply,
@@ -40,28 +40,7 @@ _RELATIONS = {"<=": "\\le", ">=": "\\ge", "!=": "\\ne", "~": "\\approx", "in": "
 _RELATIONS |= {"sim": "\\sim", "parallel": "\\parallel", "perp": "\\perp", "subset": "\\subset", "propto": "\\propto"}
 _RELATIONS |= {"subseteq": "\\subseteq"}
 _SET_SIGNS = {"union": "\\cup", "intersection": "\\cap", "difference": "\\setminus", "and": "\\land", "or": "\\lor"}
-_COMMANDS = frozenset(
-    [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "sinh",
-        "cosh",
-        "tanh",
-        "coth",
-        "ln",
-        "log",
-        "exp",
-        "gcd",
-        "max",
-        "min",
-        "det",
-        "arg",
-    ]
-)
+_COMMANDS = frozenset(words("sin cos tan cot sec csc sinh cosh tanh coth ln log exp gcd max min det arg"))
 _BRACKETS = {"()": "()", "[]": "[]", "{}": ("\\{", "\\}"), "": ("", ""), "<>": ("\\langle ", " \\rangle")}
 _AROUND = {"abs": ("\\lvert ", " \\rvert"), "floor": ("\\lfloor ", " \\rfloor"), "ceil": ("\\lceil ", " \\rceil")}
 

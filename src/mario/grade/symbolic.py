@@ -12,6 +12,7 @@ from typing import Any
 
 import sympy
 
+from mario.grade.names import words
 from mario.grade.numeric import Match
 from mario.grade.tree import Apply, Constant, Node, Number, Symbol, walk
 
@@ -30,38 +31,10 @@ _FUNCTIONS: dict[str, Any] = {
     "log": sympy.log,
 } | {
     name: getattr(sympy, name)
-    for name in [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "asin",
-        "acos",
-        "atan",
-        "acot",
-        "asec",
-        "acsc",
-        "sinh",
-        "cosh",
-        "tanh",
-        "coth",
-        "asinh",
-        "acosh",
-        "atanh",
-        "acoth",
-        "floor",
-        "gcd",
-        "lcm",
-        "re",
-        "im",
-        "arg",
-        "conjugate",
-        "sign",
-        "erf",
-        "gamma",
-    ]
+    for name in words(
+        "sin cos tan cot sec csc asin acos atan acot asec acsc sinh cosh tanh coth asinh acosh atanh acoth "
+        "floor gcd lcm re im arg conjugate sign erf gamma"
+    )
 }
 
 

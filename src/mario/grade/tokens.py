@@ -25,6 +25,7 @@ from mario.grade.names import (
     LOOKS,
     RELATIONS,
     WORDY,
+    words,
 )
 from mario.grade.tree import Unparsed
 from mario.grade.units import NORMAL
@@ -102,60 +103,12 @@ _OPERATORS = {
     "percent": "%",
 }
 _STRUCTURES = frozenset(
-    [
-        "frac",
-        "dfrac",
-        "tfrac",
-        "cfrac",
-        "sqrt",
-        "binom",
-        "dbinom",
-        "tbinom",
-        "begin",
-        "end",
-        "sum",
-        "prod",
-        "int",
-        "lim",
-        "not",
-        "angle",
-        "triangle",
-        "mathbb",
-        "measuredangle",
-        "ldots",
-        "dots",
-        "cdots",
-        "dotsc",
-        "therefore",
-        "square",
-        "blacksquare",
-        "stackrel",
-        "overset",
-        "underset",
-        "because",
-    ]
+    words(
+        "frac dfrac tfrac cfrac sqrt binom dbinom tbinom begin end sum prod int lim not angle triangle mathbb "
+        "measuredangle ldots dots cdots dotsc therefore square blacksquare stackrel overset underset because"
+    )
 )
-_PLAIN_COMMANDS = frozenset(
-    [
-        "frac",
-        "dfrac",
-        "tfrac",
-        "sqrt",
-        "binom",
-        "cdot",
-        "times",
-        "boxed",
-        "pm",
-        "mp",
-        "cup",
-        "cap",
-        "leq",
-        "geq",
-        "neq",
-        "mathbb",
-        "text",
-    ]
-)
+_PLAIN_COMMANDS = frozenset(words("frac dfrac tfrac sqrt binom cdot times boxed pm mp cup cap leq geq neq mathbb text"))
 
 
 class Scanner:
