@@ -22,7 +22,7 @@ LIMIT_SECONDS = 0.5  # the aim is 0.1 on an idle machine; see benchmarks/grade.p
 HOSTILE = [
     "__import__('os').system('touch canary')",
     "open('canary','w').write('x') or 5",
-    "exec('open(\"canary\",\"w\")')",
+    'exec(\'open("canary","w")\')',
     "eval('5')",
     "[c for c in ().__class__.__bases__[0].__subclasses__()]",
     "(lambda: open('canary','w'))()",

@@ -59,7 +59,9 @@ def point(name: str, round_: int) -> Fraction:
     draw = random.Random(f"{name}/{round_}")
     if round_ >= INTEGER_ROUNDS:
         return Fraction(draw.randint(2, 9))
-    value = Fraction(draw.randint(1, 400), draw.choice((89, 97, 101, 103)))
+    # Sizes grow with the rounds, so that a floor or a high power shows itself; denominators are no small primes.
+    reach = (400, 400, 2_000, 2_000, 10_000, 400, 40_000, 2_000)[round_ % 8]
+    value = Fraction(draw.randint(reach // 40, reach), draw.choice((89, 97, 101, 103)))
     # Rounds alternate in sign so that |x| and x, or sqrt(x^2) and x, are told apart, and domains x > 0 are met.
     sign = (1, -1, 1, draw.choice((1, -1)))[round_ % 4]
     return sign * value

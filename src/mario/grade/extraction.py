@@ -46,7 +46,7 @@ _ANSWER = re.compile(
     re.IGNORECASE,
 )
 _OUTPUT = re.compile(
-    r"```(?:output|text)?\s*\n(?P<fenced>.*?)\n?```|<output>\s*(?P<tagged>.*?)\s*</output>|"
+    r"```(?:output|text)[ \t]*\n(?P<fenced>.*?)\n?```|<output>\s*(?P<tagged>.*?)\s*</output>|"
     r"Observation:[ \t]*(?P<observed>[^\n]*)",
     re.DOTALL,
 )
@@ -103,6 +103,9 @@ def _boxed(text: str) -> str | None:
 def _sentence(text: str) -> str:
     """The answer's part of its line: up to the end of the sentence, without emphasis marks and dangling `$`."""
     text = text.strip().strip("*").strip()
+    restated = _ANSWER.search(text)  # "Final Answer: the final answer is 7. I hope it is correct."
+    if restated:
+        return _sentence(restated["answer"])
     math = re.match(r"\$\$?(?P<inner>[^$]+)\$\$?[.,]?(?:\s+[A-Z].*)?$", text)
     if math:
         return math["inner"].strip()

@@ -85,9 +85,10 @@ def binary(head: str, left: Node, right: Node) -> Node:
 class Parser:
     """Recursive descent over a token list; one instance parses one answer."""
 
-    def __init__(self, tokens: list[Token], python: bool) -> None:
+    def __init__(self, tokens: list[Token], python: bool, euler: bool = True) -> None:
         self.tokens = tokens
         self.python = python
+        self.euler = euler  # whether the E of a print is the number e
         self.at = 0
         self.depth = 0
         self.bars = 0
@@ -517,7 +518,7 @@ class Parser:
     def name(self, text: str) -> Node:
         if text in ("pi", "oo", "nan", "i", "phi", "RR", "ZZ", "QQ", "NN", "CC"):
             return Constant(text) if text != "phi" else Symbol("phi")
-        if text == "e":
+        if text == "e" or (text == "E" and self.python and self.euler):
             return Constant("e")
         if text == "empty":
             return Sequence("{}", ())

@@ -63,6 +63,8 @@ def _read(text: str) -> tuple[Node, ...]:
     if _GROUPED.fullmatch(text):
         parts = tuple(_signed_number(part.lstrip("+")) for part in text.split(","))
         return (node, Sequence("", parts))
+    if python and any(token == ("name", "E", token.spaced) for token in tokens):
+        return (node, shape(Parser(tokens, python, euler=False).answer()))
     if not python and "\\" not in text and _INDEXED.search(text):
         try:
             return (node, shape(Parser(tokenize(text, python=True)[0], True).answer()))

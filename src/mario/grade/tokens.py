@@ -301,8 +301,6 @@ class Scanner:
             self.add("call", CALLS[name])
         elif called and last in CALLS and name not in CALLS and "." in name:
             raise Unparsed(f"unknown call {name}")
-        elif name == "E":
-            self.add("name", "e")
         elif name == "I":
             self.add("name", "i")
         elif len(name) == 1:
