@@ -150,6 +150,11 @@ def flag_value(hint: Any, text: str) -> Any:
         return text
     if typing.get_origin(hint) is tuple and not text.startswith("["):
         return [flag_value(options[0], item) for item in text.split(",") if item]
+    return toml_value(text)
+
+
+def toml_value(text: str) -> Any:
+    """What a text says as a TOML value; itself where it says none."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

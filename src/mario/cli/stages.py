@@ -17,7 +17,7 @@ from mario.cli.arguments import Parser
 from mario.cli.places import PROBLEMS, recipe_file
 from mario.cli.progress import duration, say
 from mario.errors import UsageError
-from mario.recipe import build, read_toml, unknown_key
+from mario.recipe import build, read_toml, set_path, toml_value, unknown_key
 from mario.store import write_json
 
 STAGE_VERBS = ("data", "annotate", "train", "evaluate", "report")
@@ -38,16 +38,18 @@ def run(argv: list[str]) -> int:
     parser = Parser(
         prog="mario run",
         description="Run all stages of a recipe; run it again to resume.",
-        epilog="example: mario run recipes/demo.toml",
+        epilog="Settings of a stage are flags too: --stages.NAME.setting VALUE\n\nexample: mario run recipes/demo.toml",
     )
     parser.add_argument("recipe", help="TOML file with [stages.NAME] tables, or the name of one of ours, such as demo")
     parser.add_argument("--out", metavar="DIRECTORY", help="instead of the recipe's own")
     parser.add_argument("--dry-run", action="store_true", help="check every stage and print the plan; run nothing")
-    args = parser.parse(argv)
+    args, rest = parser.parse_known_args(argv)
     recipe = recipe_file(args.recipe)
     tables = read_toml(recipe)
     if args.out:
         tables["out"] = args.out
+    for path, text in _overrides(rest):
+        set_path(tables, path, toml_value(text))
     experiment = build(Experiment, tables, f"recipe {recipe}")
     if not experiment.stages:
         raise UsageError(f'recipe {args.recipe}: no stages; write a table such as [stages.problems] with verb = "data"')
@@ -64,6 +66,15 @@ def run(argv: list[str]) -> int:
         failed += stage.go()
     say(f"\ndone in {duration(time.monotonic() - began)}; outputs in {experiment.out}")
     return 3 if failed else 0
+
+
+def _overrides(rest: list[str]) -> list[tuple[str, str]]:
+    """`--stages.NAME.setting value` pairs."""
+    pairs = list(zip(rest[::2], rest[1::2], strict=False))
+    if len(rest) % 2 or not all(flag.startswith("--stages.") for flag, _ in pairs):
+        odd = next((flag for flag in rest[::2] if not flag.startswith("--stages.")), rest[-1])
+        raise UsageError(f"unexpected {odd!r}; settings of a stage are flags such as --stages.NAME.limit 10")
+    return [(flag.removeprefix("--"), text) for flag, text in pairs]
 
 
 @dataclass(frozen=True, slots=True)

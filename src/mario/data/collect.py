@@ -25,6 +25,7 @@ class DataConfig:
     count: how many word problems to make
     seed: of the word problems
     digits: digits of the operands of word problems, in equal shares
+    steps: calculations a word problem takes, in equal shares
     limit: only the first so many
     patches: files of corrected references, applied while reading
     fields: which JSON field holds what, for source jsonl
@@ -36,6 +37,7 @@ class DataConfig:
     count: int = 600
     seed: int = 0
     digits: tuple[int, ...] = (1, 2, 3, 4)
+    steps: tuple[int, ...] = (1, 2, 3, 4)
     limit: int | None = None
     patches: tuple[Path, ...] = ()
     fields: Fields = field(default_factory=Fields)
@@ -61,7 +63,7 @@ def _read(config: DataConfig) -> Iterator[Problem]:
     patches = read_patches(*config.patches)
     match config.source:
         case "wordproblems":
-            return generate(config.split, config.count, config.seed, config.digits)
+            return generate(config.split, config.count, config.seed, config.digits, config.steps)
         case "gsm8k":
             return read_gsm8k(path, split=config.split, patches=patches)
         case "math":
