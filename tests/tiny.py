@@ -13,7 +13,7 @@ PAD, BOS, EOS = 0, 1, 2  # token ids; the 256 bytes follow
 
 
 def tiny_tokenizer(*, add_bos: bool = False, merges: tuple[tuple[str, str], ...] = (), **options: Any) -> Any:
-    """A fast tokenizer over bytes; `merges` add longer tokens, `options` go to the constructor (a chat template, say)."""
+    """A fast tokenizer over bytes; `merges` add longer tokens, `options` (a chat template) go to the constructor."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 

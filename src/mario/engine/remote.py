@@ -12,18 +12,17 @@ off or is not JSON is repeated here. What this module does not do: it starts no 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from mario.engine.chat import load_json
 from mario.engine.protocol import TextListener, first_stop, partial_stop
+from mario.engine.wire import BrokenReply, Reply, to_wire
 from mario.errors import EngineError, EngineUnavailable, MarioError
 from mario.types import Completion, FinishReason, Request
 
@@ -73,7 +72,7 @@ class RemoteEngine:
                 try:
                     completion = await self._ask(request, teller)
                     return replace(completion, seconds=time.monotonic() - began)
-                except _BrokenReply as error:
+                except BrokenReply as error:
                     if attempt == self._retries:
                         raise EngineUnavailable(
                             f"{self._url} broke off its reply {attempt + 1} times ({error}); see the server's log"
@@ -86,7 +85,7 @@ class RemoteEngine:
             await self._connected.close()
 
     async def _ask(self, request: Request, teller: _Teller) -> Completion:
-        reply = _Reply(request.stop)
+        reply = Reply(request.stop)
         cuts_alone = self._cuts_alone  # may change while this request is on its way
         body = self._body(request, with_stop=not cuts_alone)
         try:
@@ -109,7 +108,7 @@ class RemoteEngine:
         teller.finish(completion.text)
         return completion
 
-    async def _stream(self, body: dict[str, Any], reply: _Reply) -> AsyncGenerator[str, None]:
+    async def _stream(self, body: dict[str, Any], reply: Reply) -> AsyncGenerator[str, None]:
         stream = await self._create(body, stream=True)
         try:
             async for chunk in stream:
@@ -118,11 +117,11 @@ class RemoteEngine:
         except MarioError:
             raise
         except Exception as error:  # the SDK's, its HTTP library's (which one depends on its version), or JSON's
-            raise _BrokenReply(_brief(error)) from error
+            raise BrokenReply(_brief(error)) from error
         finally:
             await stream.close()
         if reply.finish is None:
-            raise _BrokenReply("the stream ended without a finish reason")
+            raise BrokenReply("the stream ended without a finish reason")
 
     async def _create(self, body: dict[str, Any], *, stream: bool) -> Any:
         """One call of the SDK, its errors translated."""
@@ -158,7 +157,7 @@ class RemoteEngine:
         except openai.APIStatusError as error:
             raise EngineError(f"{self._url} refuses the request ({error.status_code}): {_brief(error)}") from error
         except (openai.APIError, ValueError) as error:  # the body is not what was announced
-            raise _BrokenReply(_brief(error)) from error
+            raise BrokenReply(_brief(error)) from error
 
     def _body(self, request: Request, *, with_stop: bool) -> dict[str, Any]:
         sampling = request.sampling
@@ -174,7 +173,7 @@ class RemoteEngine:
             body["stop"] = list(request.stop[:_MAX_STOPS])
         if not request.messages:
             return body | {"prompt": "".join(span.text for span in request.spans)}
-        body["messages"] = [_to_wire(message) for message in request.messages]
+        body["messages"] = [to_wire(message) for message in request.messages]
         return body | ({"tools": list(request.tools)} if request.tools else {})
 
     def _unavailable(self, error: Any) -> EngineUnavailable:
@@ -209,10 +208,6 @@ class _ContextFull(Exception):
     """The prompt does not fit the model's window: an outcome, not a fault."""
 
 
-class _BrokenReply(Exception):
-    """A reply that broke off or cannot be read; asked for again."""
-
-
 @dataclass
 class _Teller:
     """Passes text on to a listener: never twice, and never what may turn out to be a stop string."""
@@ -232,113 +227,6 @@ class _Teller:
         if self.listener is not None and until > self.said:
             self.listener(text[self.said : until])
             self.said = until
-
-
-@dataclass
-class _Reply:
-    """What a server answered, gathered from one body or from a stream's chunks."""
-
-    stops: tuple[str, ...]
-    text: str = ""
-    finish: str | None = None
-    fired: Any = None  # the stop string that the server names
-    reports: bool = False  # the reply has a field for it, as vLLM's and SGLang's do
-    calls: dict[int, dict[str, str]] = field(default_factory=dict)
-    usage: Any = None
-
-    def read(self, body: Any) -> None:
-        choice = self._choice(body)
-        if choice is None:
-            raise _BrokenReply("the reply holds no choice")
-        self.text = (choice.message.content if hasattr(choice, "message") else choice.text) or ""
-        for i, call in enumerate(getattr(getattr(choice, "message", None), "tool_calls", None) or ()):
-            self._add_call(i, call)
-
-    def read_chunk(self, chunk: Any) -> list[str]:
-        choice = self._choice(chunk)
-        if choice is None:  # a chunk of usage alone
-            return []
-        delta = getattr(choice, "delta", None)
-        for call in getattr(delta, "tool_calls", None) or ():
-            self._add_call(call.index, call)
-        text = delta.content if delta is not None else getattr(choice, "text", None)
-        return [text] if text else []
-
-    def completion(self) -> Completion:
-        found = first_stop(self.text, self.stops)
-        stop = found[1] if found else self.fired if self.fired in self.stops else None
-        length = self.finish == "length" and stop is None
-        return Completion(
-            text=self.text[: found[0]] if found else self.text,
-            finish=FinishReason.LENGTH if length else FinishReason.STOP,
-            stop=stop,
-            tool_calls=tuple(_from_wire(i, call) for i, call in sorted(self.calls.items())),
-            prompt_tokens=getattr(self.usage, "prompt_tokens", None),
-            completion_tokens=getattr(self.usage, "completion_tokens", None),
-        )
-
-    @property
-    def named_stop(self) -> bool:
-        return self.reports or first_stop(self.text, self.stops) is not None
-
-    @property
-    def hides_its_stop(self) -> bool:
-        """The reply ended, and nothing says whether by one of the stop strings or by the model's end token."""
-        return bool(self.stops) and self.finish == "stop" and not self.named_stop
-
-    def _choice(self, body: Any) -> Any:
-        if isinstance(body, str) or not hasattr(body, "choices"):
-            raise EngineError(
-                f"the endpoint answers, but not as an OpenAI-compatible server: {str(body)[:80]!r}; "
-                "give its API's address, which usually ends in /v1"
-            )
-        self.usage = getattr(body, "usage", None) or self.usage
-        if not body.choices:
-            return None
-        choice = body.choices[0]
-        self.finish = choice.finish_reason or self.finish
-        extra = choice.model_extra or {}
-        for name in ("stop_reason", "matched_stop"):
-            self.reports = self.reports or name in extra
-            self.fired = extra.get(name) or self.fired
-        return choice
-
-    def _add_call(self, index: int, call: Any) -> None:
-        entry = self.calls.setdefault(index, {"id": "", "name": "", "arguments": ""})
-        entry["id"] = call.id or entry["id"]
-        if call.function is not None:
-            entry["name"] += call.function.name or ""
-            entry["arguments"] += call.function.arguments or ""
-
-
-def _from_wire(index: int, call: Mapping[str, str]) -> dict[str, Any]:
-    """A tool call as our records hold it; arguments that are no JSON object are the model's mistake and stay text."""
-    arguments: Any = call["arguments"]
-    try:
-        parsed = load_json(arguments)
-        arguments = parsed if isinstance(parsed, dict) else arguments
-    except ValueError:
-        pass
-    return {
-        "id": call["id"] or f"call_{index}",
-        "type": "function",
-        "function": {"name": call["name"], "arguments": arguments},
-    }
-
-
-def _to_wire(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message as servers want it: the arguments of tool calls are JSON text there, objects in our records."""
-    wire = dict(message)
-    if calls := message.get("tool_calls"):
-        wire["tool_calls"] = [
-            {**call, "function": {**call["function"], "arguments": _as_text(call["function"]["arguments"])}}
-            for call in calls
-        ]
-    return wire
-
-
-def _as_text(arguments: Any) -> str:
-    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
 
 
 def _base_url(endpoint: str) -> str:
