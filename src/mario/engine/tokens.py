@@ -32,7 +32,8 @@ def encode_spans(tokenizer: Any, spans: Sequence[Span]) -> tuple[tuple[int, ...]
 class TextStream:
     """Decodes generated ids one at a time, holds back half characters, and finds the first stop string.
 
-    `text` is what was decoded so far; after `push` returned True it ends before the stop string, named by `stop`.
+    `text` is what was decoded so far; after `push` returned True it ends before the stop string, named by `stop`:
+    the one that was complete first, and of several completed by one token the one that begins first.
     """
 
     def __init__(self, tokenizer: Any, prompt: Sequence[int], stops: tuple[str, ...], *, keep_special: bool) -> None:
