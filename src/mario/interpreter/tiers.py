@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import platform
 import sys
+import tempfile
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -47,11 +48,11 @@ _SAYS = {
     Tier.NO_NAMESPACES: "kernels run under Landlock, seccomp and resource limits; names of host files stay visible",
 }
 _STANDS = "the walls stand"
-_ESCAPES = f"""
+_ESCAPES = """
 import os, socket, sys
 def tries():
     yield lambda: open("/etc/passwd").read()
-    yield lambda: open({str(__file__)!r}).read()
+    yield lambda: open(HOST_FILE).read()
     yield lambda: os.listdir("/proc/self")
     yield lambda: open("/dev/shm/mario-escape", "w")
     yield lambda: socket.socket()
@@ -69,7 +70,7 @@ for number, attempt in enumerate(tries()):
     print("attempt", number, "got out")
     break
 else:
-    print({_STANDS!r})
+    print(STANDS)
 """
 
 
@@ -110,9 +111,10 @@ def _try(tier: Tier, python: str | None) -> Finding:
         return Finding(tier, False, f"{platform.system()} has no Landlock and no seccomp")
     server = Server(GuestSettings(python=python, spares=0), tier)
     try:
-        kernel = Kernel(State(Limits()), server.open(None))
-        observation = kernel.run(_ESCAPES)
-        kernel.close()
+        with tempfile.NamedTemporaryFile("w", suffix=".secret") as secret:  # our own files may lie beside the guest's
+            kernel = Kernel(State(Limits()), server.open(None))
+            observation = kernel.run(f"HOST_FILE, STANDS = {secret.name!r}, {_STANDS!r}\n{_ESCAPES}")
+            kernel.close()
     except (ServerLost, InterpreterError) as error:
         return Finding(tier, False, str(error).removeprefix("interpreter: the sandbox could not be built: "))
     finally:
