@@ -22,8 +22,9 @@ _THOUSANDS = re.compile(r"(?<=\d)(?:\{,\s*\}|,\s*\\[!,;: ]|\\[,!]\s*,?|\{,\}\\!)
 _SPACING = re.compile(r"(?<!\\)(?:\\\\)*\\[,;:!>]|~")
 _LOOK = re.compile(
     r"\\(?:left|right|[bB]igg?[lrm]?|middle|displaystyle|textstyle|scriptstyle|limits|nolimits|hfill|hline|rm|bf|"
-    r"normalsize|large|Large|small|qquad|quad|enspace|thinspace)(?![A-Za-z])(?:(?<=left|ight)\s*\.)?"
+    r"normalsize|large|Large|LARGE|huge|Huge|small|checkmark|square|blacksquare|qquad|quad|enspace|thinspace)(?![A-Za-z])(?:(?<=left|ight)\s*\.)?"
 )
+_COLOR = re.compile(r"\\(?:text)?color\s*\{[^{}]*\}")
 _PREFIX = re.compile(
     r"^\s*(?:so|thus|hence|therefore)?,?\s*(?:the|my|our)?\s*(?:final\s+|correct\s+)?(?:answer|result|solution)s?\s*"
     r"(?:(?:is|are|equals)\b\s*:?|:|(?=\\boxed|\$))\s*(?:option\b|choice\b)?\s*",
@@ -50,7 +51,7 @@ def clean(text: str) -> str:
         if bare == text:
             break
         text = bare
-    text = _THOUSANDS.sub("", text)
+    text = _THOUSANDS.sub("", _COLOR.sub(" ", text))
     if "\\" in text:
         text = _backslashes(text)
     if "$" in text:

@@ -215,6 +215,9 @@ def _named(node: Node) -> list[tuple[Node, Node]] | None:
     """Names and values of one solution: a definition, several of them, or a mapping."""
     definition = _definition(node)
     if definition is not None:
+        name, value = definition
+        if isinstance(name, Sequence) and isinstance(value, Sequence) and len(name.items) == len(value.items):
+            return list(zip(name.items, value.items, strict=True))  # (x, y) = (1, 2)
         return [definition]
     if isinstance(node, Mapping) and all(isinstance(key, Symbol | Text) for key, _ in node.pairs):
         return list(node.pairs)

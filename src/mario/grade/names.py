@@ -160,6 +160,8 @@ ACCENTS = frozenset(words("overline vec hat bar overrightarrow widehat tilde und
 RELATIONS: dict[str, str] = {
     "=": "=",
     "==": "=",
+    "=>": ">=",
+    "=<": "<=",
     "<": "<",
     ">": ">",
     "<=": "<=",

@@ -94,6 +94,7 @@ class Parser:
         self.bars = 0
         self.in_function = 0
         self.in_integral = 0
+        self.enclosed = 0
 
     # -- token access
 
@@ -142,7 +143,7 @@ class Parser:
                 break
             found.append(self.expression(0))
             token = self.peek()
-            if token.kind != "sep" or token.text == ";":
+            if token.kind != "sep" or (token.text == ";" and not self.enclosed):
                 return found, seps
             self.at += 1
             sep = token.text
@@ -267,6 +268,9 @@ class Parser:
     def power(self, left: Node) -> Node:
         self.at += 1
         token = self.peek()
+        if token == ("name", "o", token.spaced) and isinstance(left, Number) and not self.python:
+            self.at += 1
+            return Apply("deg", (left,))
         if token.text in ("circ", "deg") or (token.text == "{" and self.peek(1).text in ("circ", "deg", "o")):
             self.at += 1 if token.text != "{" else 3
             return Apply("deg", (left,))
@@ -317,8 +321,12 @@ class Parser:
 
     def unit_follows(self, left: Node) -> bool:
         token = self.peek()
-        if isinstance(left, Text | Quantity) or token.kind not in ("word", "text", "open"):
+        if isinstance(left, Text | Quantity) or token.kind not in ("name", "word", "text", "open"):
             return False
+        if token.kind == "name":
+            if not (token.spaced and isinstance(left, Number) and token.text in NORMAL):
+                return False
+            return self.peek(1).text == "/" and self.peek(2).text in NORMAL and self.peek(3) is END  # 12 m/s
         if token.kind == "text":
             return token.text.strip(".").lower() not in PROSE
         if token.kind == "word":
@@ -339,7 +347,7 @@ class Parser:
             if token.kind in ("word", "text") and low in SCALE_WORDS and not parts:
                 self.at += 1
                 left = binary("mul", left, integer(SCALE_WORDS[low]))
-            elif token.kind in ("word", "text") and low not in PROSE:
+            elif (token.kind in ("word", "text") and low not in PROSE) or (token.kind == "name" and not parts):
                 parts.append(self.next().text)
                 words += low not in NORMAL
             elif token.text == "{" and self.peek(2).text == "}" and not parts:
@@ -402,7 +410,9 @@ class Parser:
             self.at += 1
             self.in_function, self.bars, self.in_integral = outer
             return [], [], token.text
+        self.enclosed += 1
         items, seps = self.items()
+        self.enclosed -= 1
         close = self.next()
         self.in_function, self.bars, self.in_integral = outer
         if close.kind != "close" or (close.text != _CLOSERS[opener] and {opener, close.text} - set("()[]")):
@@ -414,6 +424,8 @@ class Parser:
         kind, text = token.kind, token.text
         if kind == "rel" and text in ("~", "=") and self.at == 1:
             return self.expression(11)  # "= 5" and "about 5" say 5
+        if kind == "rel" and text in ("<", ">", "<=", ">=") and self.at == 1:
+            return Relation((text,), (Symbol(""), self.expression(11)))
         if kind == "num":
             return self.numeral(token)
         if kind == "name":
@@ -465,6 +477,9 @@ class Parser:
         text = token.text
         value = number(text)
         after = self.peek()
+        if after.kind == "cmd" and after.text == "ldots" and "." in text and not after.spaced:
+            self.at += 1  # 0.3333... shows what it shows
+            return value
         if not text.isdigit():
             return value
         if after.kind == "cmd" and after.text in ("frac", "dfrac", "tfrac"):
@@ -531,6 +546,9 @@ class Parser:
                 raise Unparsed(f"{opener} without its pair")
             return Apply({"lfloor": "floor", "lceil": "ceil", "|": "abs"}[opener], (items[0],))
         if opener in ("{", "\\{"):
+            condition = self.builder()
+            if condition is not None:
+                return condition
             pairs = self.mapping()
             if pairs is not None:
                 return pairs
@@ -549,6 +567,26 @@ class Parser:
             return items[0]
         kind = {"\\{": "{}", "<": "<>"}.get(opener, opener + _CLOSERS[opener])
         return Sequence(kind, tuple(items))
+
+    def builder(self) -> Node | None:
+        """`{x | 0 < x < 1}` as its condition; None when it is no such set. The brace is already taken."""
+        head = self.at + 1
+        if self.peek().kind != "name":
+            return None
+        if self.peek(1).text == "in":
+            head = next((i for i in range(head, len(self.tokens)) if self.tokens[i].text in ("|", ":")), head)
+            if [t.text for t in self.tokens[self.at + 2 : head]] not in (["mathbb", "{", "R", "}"], ["RR"], ["R"]):
+                return None
+        end = next((i for i in range(head, len(self.tokens)) if self.tokens[i].text in ("}", "\\}")), -1)
+        if end < 0 or self.tokens[head].text not in ("|", ":"):
+            return None
+        if not any(token.kind == "rel" for token in self.tokens[head:end]):
+            return None
+        self.at = head + 1
+        items, seps = self.items()
+        if self.next().kind != "close":
+            raise Unparsed("unclosed set")
+        return items[0] if len(items) == 1 else Apply("or" if "or" in seps else "and", tuple(items))
 
     def mapping(self) -> Node | None:
         """`{x: 1, y: 2}` as a mapping; None when it is not one. The brace is already taken."""
@@ -572,6 +610,8 @@ class Parser:
     def words(self, token: Token) -> Node:
         """A word at the head of an item: prose, a name before `=`, or letters side by side."""
         after = self.peek()
+        if after.kind == "num" and token.text.lower() in ("usd", "eur", "gbp"):
+            return Quantity(self.expression(UNIT_POWER + 1), NORMAL[token.text.lower()])
         if token.text.isupper():
             based = self.based(token.text)
             if based is not None:
@@ -614,6 +654,8 @@ class Parser:
                 return Symbol(f"{text} {letters_of(inner)}")
             case _ if text in ACCENTS:
                 inner = self.argument()
+                if text == "underline":
+                    return inner
                 return Symbol(letters_of(inner)) if text != "vec" or isinstance(inner, Symbol) else inner
         raise Unparsed(f"cannot read {text}")
 

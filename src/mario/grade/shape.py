@@ -229,6 +229,8 @@ def is_name(node: Node) -> bool:
             return True
         case Apply("abs", (inner,)):
             return is_name(inner) and inner != Symbol("x")
+        case Apply("mul", (Apply("pow", (Symbol(), Number(minus))), Symbol())) if minus == -1:
+            return True  # the inverse function f^{-1}(x)
         case Apply("mul", args):
             return all(isinstance(a, Symbol) and a.name[:1].isupper() for a in args)
         case Sequence("()" | "", items):

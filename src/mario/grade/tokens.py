@@ -54,7 +54,7 @@ _SCAN = re.compile(
   | (?P<escape>\\[{}|%$\#&_])
   | (?P<dunder>__+)
   | (?P<ident>[A-Za-z]+)
-  | (?P<rel><=|>=|==|!=|->|[<>=])
+  | (?P<rel><=|>=|==|=>|=<|!=|->|[<>=])
   | (?P<power>\*\*|\^)
   | (?P<string>"[^"\n]*"|(?<=[(,=\[{\s])'[^'\n]*')
   | (?P<op>[+\-*/!%|:&'_~£€¥₹])
@@ -334,7 +334,9 @@ class Scanner:
         elif value in RELATIONS and (backslash or value in ("leq", "geq", "neq")):
             self.add("rel", RELATIONS[value])
         elif value in GREEK:
-            self.add("name", value)
+            self.add("name", value.removeprefix("var"))
+        elif backslash and value == "surd":
+            self.add("func", "sqrt")
         elif value == "min" and not backslash and self.tokens and self.tokens[-1].kind == "num":
             self.add("word", value)
         elif value in FUNCTIONS:

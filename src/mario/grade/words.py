@@ -15,6 +15,7 @@ _DRESS = re.compile(r"\\(?:text|mbox|mathrm|textbf|textit|mathbf|textrm|rm|bf)(?
 _CLOCK = re.compile(r"(?:at )?(\d{1,2}) ?: ?(\d{2})(?: ?: ?(\d{2}))?(?:\s*([ap])\.?\s*m\.?)?", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*([ap])\.?\s*m\.?", re.IGNORECASE)
 _OPTION = re.compile(r"\(([A-Za-z])\)\s*(?=\S)(?![+\-*/^=(\d]).+|([A-Z])\s*[.):]\s+\S.*|\(?([A-Za-z])[.)]", re.DOTALL)
+_CHOICE = re.compile(r"(?:option|choice)\s*\(?([A-Za-z])\)?", re.IGNORECASE)
 _PROSE = re.compile(r"[A-Za-z0-9 ,.'\"\-:;!?&/()%\n]+")
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
 _ALL_REALS = frozenset(
@@ -33,6 +34,9 @@ def special(text: str) -> Node | None:
     found = _HOUR.fullmatch(bare)
     if found and 1 <= int(found[1]) <= 12:
         return clock(int(found[1]), 0, found[2])
+    found = _CHOICE.fullmatch(bare)
+    if found:
+        return Option(found[1].upper())
     found = _OPTION.fullmatch(bare)
     if found:
         return Option((found[1] or found[2] or found[3]).upper())
