@@ -22,6 +22,7 @@ from mario.data.calculator import Conversion, Refusal, convert
 from mario.data.readers import read_problems, write_problems
 from mario.engine import EngineConfig, build_engine
 from mario.engine.protocol import Engine
+from mario.errors import UsageError
 from mario.provenance import file_hash, to_json
 from mario.solve import Progress, SolveConfig
 from mario.solve.attempt import InterpreterConfig, attempt
@@ -47,6 +48,10 @@ class AnnotateConfig:
     solve: SolveConfig = field(default_factory=SolveConfig)
     interpreter: InterpreterConfig = field(default_factory=InterpreterConfig)
 
+    def __post_init__(self) -> None:
+        if self.teacher == "calculator" and self.solve.samples > 1:
+            raise UsageError("the calculator teacher has one solution a problem; set solve.samples = 1")
+
 
 @dataclass(frozen=True, slots=True)
 class AnnotateResult:
@@ -62,9 +67,12 @@ class AnnotateResult:
 
 
 Listener = Callable[[Progress, Trajectory | None], None]
+Report = Callable[[str], None]
 
 
-def annotate(config: AnnotateConfig, out: Path, on_progress: Listener = lambda *_: None) -> AnnotateResult:
+def annotate(
+    config: AnnotateConfig, out: Path, on_progress: Listener = lambda *_: None, report: Report = lambda _: None
+) -> AnnotateResult:
     """Attempt, verify, keep; rerunning goes on where it stopped.
 
     Raises:
@@ -84,7 +92,7 @@ def annotate(config: AnnotateConfig, out: Path, on_progress: Listener = lambda *
     for _ in problems():  # a first pass over the file: every row is sound before anything is paid for
         pass
     expected, total = total, 0
-    engine, offered = _teacher(config, problems(), lambda problem, why: refused.append((problem, why)))
+    engine, offered = _teacher(config, problems(), lambda problem, why: refused.append((problem, why)), report)
     progress = attempt(
         out,
         "annotate",
@@ -109,10 +117,13 @@ def _recipe(config: AnnotateConfig) -> dict[str, Any]:
 
 
 def _teacher(
-    config: AnnotateConfig, problems: Iterable[Problem], refuse: Callable[[Problem, Refusal], None]
+    config: AnnotateConfig,
+    problems: Iterable[Problem],
+    refuse: Callable[[Problem, Refusal], None],
+    report: Report,
 ) -> tuple[Engine, Iterable[Problem]]:
     if config.teacher == "engine":
-        return build_engine(config.engine), problems
+        return build_engine(config.engine, report), problems
     teacher = CalculatorTeacher(format_named(config.solve.format))
     return teacher, teacher.offer(problems, refuse)
 

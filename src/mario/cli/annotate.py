@@ -33,7 +33,7 @@ def run(argv: list[str]) -> int:
 
 def annotate_with_progress(config: AnnotateConfig, out: Path) -> AnnotateResult:
     with Attempts(f"annotate {out.name}") as line:
-        result = annotate(config, out, line)
+        result = annotate(config, out, line, say)
     if result.failures:
         say(f"{result.failures} attempts failed on our side ({out / 'failures.jsonl'}); run again to retry them")
     return result

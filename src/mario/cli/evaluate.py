@@ -37,7 +37,7 @@ def run(argv: list[str]) -> int:
 
 def evaluate_with_progress(config: EvaluateConfig, out: Path) -> Summary:
     with Attempts(f"evaluate {out.name}") as line:
-        summary = evaluate(config, out, line)
+        summary = evaluate(config, out, line, say)
     if summary.failures:
         say(f"{summary.failures} attempts failed on our side ({out / 'failures.jsonl'}); run again to retry them")
     return summary

@@ -80,7 +80,7 @@ def _default_model(args: argparse.Namespace) -> dict[str, str]:
 
 
 async def _solve(recipe: SolveRecipe, question: str, *, quiet: bool) -> Trajectory:
-    engine = build_engine(recipe.engine)
+    engine = build_engine(recipe.engine, say)
     sandbox = Sandbox(recipe.interpreter)
     schedule = Schedule(engine, sandbox)
     problem = Problem("question", question, "", "command line", "none")

@@ -73,17 +73,22 @@ class Summary:
 
 
 Listener = Callable[[Progress, Trajectory | None], None]
+Report = Callable[[str], None]
 
 
-def evaluate(config: EvaluateConfig, out: Path, on_progress: Listener = lambda *_: None) -> Summary:
+def evaluate(
+    config: EvaluateConfig, out: Path, on_progress: Listener = lambda *_: None, report: Report = lambda _: None
+) -> Summary:
     """Attempt, grade, summarise; rerunning goes on where it stopped and recomputes nothing stored.
+
+    `report` hears of what takes long before the first attempt, such as the conversion of the embedded model.
 
     Raises:
         DataError: the problems cannot be read. EngineError, InterpreterError, StoreError: see `solve.attempt`.
     """
     total = _check(config)
     demonstrations, inputs = _demonstrations(config)
-    engine = build_engine(config.engine)
+    engine = build_engine(config.engine, report)
     label = config.label or config.engine.model
     progress = attempt(
         out,
