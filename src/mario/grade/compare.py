@@ -520,7 +520,8 @@ def _based(a: Node, b: Node) -> Match:
 
 
 def _numeral(node: Based) -> Fraction | None:
+    whole, _, fixed = node.digits.partition(".")
     try:
-        return Fraction(int(node.digits, node.base))
+        return Fraction(int((whole + fixed) or "0", node.base), node.base ** len(fixed))
     except ValueError:
         return None

@@ -105,13 +105,16 @@ def canonical(answer: str) -> str | None:
 def _canonical_or_none(answer: str) -> str | None:
     try:
         text = render(readings(answer)[0])
-        for _ in range(3):  # a printed form may read as a plainer tree once more; the fixed point is the canon
-            again = render(readings(text)[0])
-            if again == text:
-                break
-            text = again
     except Unparsed:
         return None
+    for _ in range(3):  # a printed form may read as a plainer tree once more; the fixed point is the canon
+        try:
+            again = render(readings(text)[0])
+        except Unparsed:
+            break
+        if again == text:
+            break
+        text = again
     return text
 
 

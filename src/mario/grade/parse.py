@@ -429,7 +429,8 @@ class Parser:
         if kind == "num":
             return self.numeral(token)
         if kind == "name":
-            return self.name(text)
+            based = self.based(text) if text.isupper() and self.peek().kind == "num" else None
+            return based or self.name(text)
         if kind == "open":
             return self.bracket(text)
         if kind == "func":
@@ -477,6 +478,8 @@ class Parser:
         text = token.text
         value = number(text)
         after = self.peek()
+        if after.text == "_" and "." in text:
+            return self.rebased(self.at, text)
         if after.kind == "cmd" and after.text == "ldots" and "." in text and not after.spaced:
             self.at += 1  # 0.3333... shows what it shows
             return value
@@ -506,7 +509,7 @@ class Parser:
         end = self.at
         digits = text
         while self.tokens[end : end + 1] and self.tokens[end].kind in ("name", "word", "text", "num"):
-            if not self.tokens[end].text.isalnum():
+            if not self.tokens[end].text.isalnum() or self.tokens[end].spaced:
                 return None
             digits += self.tokens[end].text
             end += 1
@@ -526,8 +529,8 @@ class Parser:
         if braced:
             self.expect("close", "}")
         base = int(name) if name.isdigit() else _WORD_BASES.get(name.lower(), 0)
-        if not 2 <= base <= 36:
-            raise Unparsed("not a base")
+        if not 2 <= base <= 36 or any(c not in "." and (not c.isalnum() or int(c, 36) >= base) for c in digits):
+            raise Unparsed("not a numeral in this base")
         return Based(digits.upper(), base)
 
     def name(self, text: str) -> Node:
