@@ -400,8 +400,15 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
 
-def test_a_killed_server_loses_its_kernels_and_the_pool_heals() -> None:
-    before, folders = descriptors(), set(Path("/tmp").glob("mario-kernels-*"))
+@pytest.fixture
+def own_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's scratch folders go, so that those of other processes are not counted."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_a_killed_server_loses_its_kernels_and_the_pool_heals(own_tmp: Path) -> None:
+    before = descriptors()
     with InterpreterPool(workers=2, limits=FAST, preload=()) as pool:
         pool.open().close()
         for _ in range(3):
@@ -428,7 +435,7 @@ def test_a_killed_server_loses_its_kernels_and_the_pool_heals() -> None:
             with pool.open() as fresh:
                 assert fresh.run("1 + 1").output == "2"
     assert descriptors() == before
-    assert set(Path("/tmp").glob("mario-kernels-*")) <= folders
+    assert not list(own_tmp.iterdir())
 
 
 def test_opening_and_closing_leaves_nothing(pool: InterpreterPool) -> None:
@@ -445,3 +452,27 @@ def test_opening_and_closing_leaves_nothing(pool: InterpreterPool) -> None:
     server = pool.server_pids()[0]
     children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
     assert len(children) <= 3  # the holder of the namespace, a spare kernel, one just ending
+
+
+def test_hundreds_of_kernels_live_at_once(pool: InterpreterPool) -> None:
+    kernels = [pool.open() for _ in range(300)]
+    assert [kernel.run(f"x = {n}").status for n, kernel in enumerate(kernels)] == [Status.OK] * 300
+    assert [kernel.run("x").output for kernel in kernels] == [str(n) for n in range(300)]
+    for kernel in kernels:
+        kernel.close()
+
+
+@pytest.mark.full
+def test_a_thousand_kernels_and_twenty_killed_servers_leave_nothing(own_tmp: Path) -> None:
+    before = descriptors()
+    with InterpreterPool(workers=2, limits=FAST, preload=()) as pool:
+        for number in range(1000):
+            with pool.open() as kernel:
+                assert kernel.run("1").status is Status.OK
+                if number % 50 == 25:
+                    for pid in pool.server_pids():
+                        os.kill(pid, signal.SIGKILL)
+                    time.sleep(0.3)
+                    assert kernel.run("1").status is Status.LOST
+    assert descriptors() == before
+    assert not list(own_tmp.iterdir())

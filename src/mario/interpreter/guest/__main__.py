@@ -55,7 +55,8 @@ class Server:
         self._kernels: dict[int, int] = {}  # the host's number -> pid
         self._live: dict[int, int] = {}  # pid -> serial number, of every child not yet reaped
         self._supervisors: dict[int, branching.Supervisor] = {}  # pid -> who answers its wish to fork
-        self._listeners: dict[int, branching.Supervisor] = {}  # descriptor -> its owner, once it was needed
+        self._arriving: dict[int, branching.Supervisor] = {}  # socket -> whose listener will come through it
+        self._listeners: dict[int, branching.Supervisor] = {}  # listener -> its owner
         self._branches: dict[int, int] = {}  # pid of a kernel that may fork once -> the number of its branch to be
         self._ended: dict[int, int] = {}  # pid -> wait status, of kernels whose end was not asked about yet
         self._children = branching.ChildList() if sys.platform == "linux" else None
@@ -71,6 +72,7 @@ class Server:
         self._wakeup.setblocking(False)
         self._wakeup_far = wakeup
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGALRM, branching.stop_waiting)
         signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
 
     def serve(self) -> None:
@@ -81,12 +83,15 @@ class Server:
         while True:
             lacking = len(self._spares) < self._config["spares"] and not self._branches
             events = dict(poll.poll(0 if lacking else None))
+            # In this order: what closes descriptors, or opens them under a number just closed, comes after what looks.
+            for listener in self._listeners.keys() & events.keys():
+                self._answer(listener, events[listener])
+            for near in self._arriving.keys() & events.keys():
+                self._receive_listener(near)
             if self._wakeup.fileno() in events:
                 with contextlib.suppress(BlockingIOError):
                     self._wakeup.recv(4096)
                 self._reap()
-            for listener in self._listeners.keys() & events.keys():
-                self._answer(listener, events[listener])
             if self._channel.fileno() in events:
                 order = receive(self._channel)
                 if order is None:
@@ -144,18 +149,24 @@ class Server:
                 raise OSError(errno.ESRCH, "the kernel has ended, or none can branch here")
             if sum(serial == self._live[pid] for serial in self._live.values()) >= branching.MAX_FAMILY:
                 raise OSError(errno.EAGAIN, f"{branching.MAX_FAMILY} kernels of one family are alive; close some")
-            supervisor = self._supervisors[pid]
-            listener = supervisor.listen()
+            if self._supervisors[pid].listener is None:
+                raise OSError(errno.ENOSYS, "it needs seccomp user notification (Linux 5.5)")
             host_end, kernel_end = socket.socketpair()
         except OSError as error:
             send(self._channel, b"-" + (error.strerror or str(error)).encode())
             return
-        self._listeners[listener] = supervisor
-        self._poll.register(listener, select.POLLIN)
         self._branches[pid] = new
         with host_end, kernel_end:
             fds = [host_end.fileno(), kernel_end.fileno()]
             socket.send_fds(self._channel, [_LENGTH.pack(1) + b"+"], fds)
+
+    def _receive_listener(self, near: int) -> None:
+        self._poll.unregister(near)
+        supervisor = self._arriving.pop(near)
+        supervisor.receive()
+        if supervisor.listener is not None:
+            self._listeners[supervisor.listener] = supervisor
+            self._poll.register(supervisor.listener, select.POLLIN)
 
     def _answer(self, listener: int, event: int) -> None:
         if self._children is None or not event & select.POLLIN:
@@ -188,7 +199,8 @@ class Server:
         kernel_end.close()
         far.close()
         self._live[pid] = serial
-        self._supervisors[pid] = branching.Supervisor(near)
+        self._supervisors[pid] = self._arriving[near.fileno()] = branching.Supervisor(near)
+        self._poll.register(near, select.POLLIN)
         return pid, host_end
 
     def _become_kernel(self, channel: socket.socket, scratch: str, uid: int | None, supervisor: socket.socket) -> None:
@@ -196,6 +208,7 @@ class Server:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
             os.environ.update(HOME=scratch, TMPDIR=scratch)
             if self._walls is not None:
                 self._walls.close_in(channel.fileno(), scratch, uid, supervisor)
@@ -242,10 +255,11 @@ class Server:
         self._branches.pop(pid, None)
         supervisor = self._supervisors.pop(pid, None)
         if supervisor is not None and supervisor not in self._supervisors.values():
-            for listener in [descriptor for descriptor, owner in self._listeners.items() if owner is supervisor]:
-                del self._listeners[listener]
-                with contextlib.suppress(KeyError):
-                    self._poll.unregister(listener)
+            for known in (self._arriving, self._listeners):
+                for descriptor in [descriptor for descriptor, owner in known.items() if owner is supervisor]:
+                    del known[descriptor]
+                    with contextlib.suppress(KeyError):
+                        self._poll.unregister(descriptor)
             supervisor.close()
         if self._tier != "full" and serial not in self._live.values():
             shutil.rmtree(os.path.join(self._scratch, str(serial)), ignore_errors=True)

@@ -1,9 +1,9 @@
 """Letting a kernel fork exactly once, when the host ordered a branch.
 
 The one idea: the clone that makes a sibling process is not allowed to a kernel but put to its supervisor, the server,
-by seccomp's user notification (Linux 5.5). The server says yes once for each order; a snippet that asks gets no answer
-before the first order, and EPERM after it. The sibling is the server's own child (CLONE_PARENT), so it is reaped and
-killed like any kernel, and the server finds its process id in its own list of children, not in anybody's word.
+by seccomp's user notification (Linux 5.5). The server says yes once for each order, and no to a snippet. The sibling
+is the server's own child (CLONE_PARENT), so it is reaped and killed like any kernel, and the server finds its process
+id in its own list of children, not in anybody's word.
 
 What it does not do: it does not copy the scratch folder; branches share their files.
 """
@@ -15,6 +15,7 @@ import errno
 import fcntl
 import os
 import random
+import signal
 import socket
 import struct
 import time
@@ -33,38 +34,36 @@ class Supervisor:
     """The server's view of the wishes to fork of one kernel and the branches it grew."""
 
     def __init__(self, near: socket.socket) -> None:
-        self._near = near
-        self._listener: int | None = None
+        self._near = near  # the kernel sends its listener through it, before its first snippet
+        self.listener: int | None = None
 
-    def listen(self) -> int:
-        """The descriptor to poll; the kernel sent it before its first snippet.
-
-        Raises:
-            OSError: this kernel cannot branch.
-        """
-        if self._listener is None:
-            self._near.settimeout(5)
+    def receive(self) -> None:
+        """Take the listener in, as soon as it comes: the machine bounds the descriptors that are under way."""
+        try:
             _, descriptors, _, _ = socket.recv_fds(self._near, 1, 1)
-            if not descriptors:
-                raise OSError(errno.ENOSYS, "branching needs seccomp user notification (Linux 5.5)")
-            self._listener = descriptors[0]
-        return self._listener
+        except OSError:
+            descriptors = []
+        self.listener = descriptors[0] if descriptors else None
+        self._near.close()
 
     def answer(self, permits: Container[int], children: ChildList) -> tuple[int, int]:
         """Answer the question at hand: who asked, and the process id of its new sibling, 0 if there is none.
 
         Only a process in `permits` may fork; the asker's id comes from the kernel of the machine.
         """
-        assert self._listener is not None
+        assert self.listener is not None
         question = bytearray(_NOTIFICATION.size)
+        signal.setitimer(signal.ITIMER_REAL, 0.5)  # the asker may be killed between the poll and this, and then we wait
         try:
-            fcntl.ioctl(self._listener, _RECEIVE, question)
+            fcntl.ioctl(self.listener, _RECEIVE, question)
             number, asker, *_ = _NOTIFICATION.unpack(question)
             before = children.read()
             error, flags = (0, _CONTINUE) if asker in permits else (-errno.EPERM, 0)
-            fcntl.ioctl(self._listener, _SEND, _RESPONSE.pack(number, 0, error, flags))
+            fcntl.ioctl(self.listener, _SEND, _RESPONSE.pack(number, 0, error, flags))
         except OSError:  # the asker was killed meanwhile
             return 0, 0
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         end = time.monotonic() + 2
         while not error and time.monotonic() < end:
             new = children.read() - before
@@ -75,9 +74,9 @@ class Supervisor:
 
     def close(self) -> None:
         self._near.close()
-        if self._listener is not None:
-            os.close(self._listener)
-            self._listener = None
+        if self.listener is not None:
+            os.close(self.listener)
+            self.listener = None
 
 
 class ChildList:
@@ -94,6 +93,13 @@ class ChildList:
 
 
 _COLUMN = 0 if lockdown.MACHINE == seccomp.X86_64 else 1
+
+
+def stop_waiting(*_: object) -> None:
+    """The server's handler for SIGALRM."""
+    raise TimeoutError
+
+
 _python = ctypes.pythonapi
 _syscall = ctypes.PyDLL(None, use_errno=True).syscall  # PyDLL: the interpreter's lock is held across the fork
 _syscall.restype = ctypes.c_long

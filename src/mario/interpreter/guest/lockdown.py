@@ -228,7 +228,10 @@ class Walls:
             _check(LIBC.syscall(_LANDLOCK_RESTRICT, ruleset, 0), "landlock_restrict_self")
         listener = self._install(self._branch_filter, _SECCOMP_NEW_LISTENER)
         if listener >= 0:
-            socket.send_fds(supervisor, [b"+"], [listener])
+            try:
+                socket.send_fds(supervisor, [b"+"], [listener])
+            except OSError:  # too many descriptors under way: this kernel will not branch
+                listener = -1
         keep_only_channel(channel)
         own_id = struct.pack("=I", os.getpid())
         program = self._filters[listener >= 0].replace(struct.pack("=I", _PLACEHOLDER), own_id)
@@ -290,14 +293,17 @@ def limit_resources(base: int, base_data: int, memory_bytes: int, threads: int |
         (resource.RLIMIT_DATA, base_data + memory_bytes),
         (resource.RLIMIT_FSIZE, SCRATCH_BYTES),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, MAX_DESCRIPTORS),
     ]
     if threads is not None:
         limits.append((resource.RLIMIT_NPROC, threads))
     for kind, value in limits:
-        hard = resource.getrlimit(kind)[1]
-        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (bound, bound))
+        _lower(kind, value)
+
+
+def _lower(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (bound, bound))
 
 
 def die_with_parent() -> None:
@@ -311,6 +317,7 @@ def keep_only_channel(channel: int) -> None:
     os.dup2(channel, 3)
     if sys.platform != "linux" or LIBC.syscall(_SYS_CLOSE_RANGE, 4, 0x7FFFFFFF, 0) != 0:
         os.closerange(4, 1 << 16)
+    _lower(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)  # not before: the server's many descriptors were inherited
 
 
 def memory_base() -> tuple[int, int]:
