@@ -22,7 +22,7 @@ from mario.grade.tree import (
 )
 
 if TYPE_CHECKING:
-    from mario.grade.parse import Parser
+    from mario.grade.cursor import Cursor
 
 MAX_CELLS = 400
 
@@ -118,7 +118,7 @@ def grid(rows: list[list[Node]]) -> Matrix:
     return Matrix(tuple(tuple(row) for row in rows))
 
 
-def environment(parser: Parser, name: str) -> Node:
+def environment(parser: Cursor, name: str) -> Node:
     """The inside of `\\begin{name}` up to its `\\end`."""
     if name not in _MATRICES and name not in (
         "vmatrix",

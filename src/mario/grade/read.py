@@ -9,7 +9,8 @@ import re
 from functools import lru_cache
 
 from mario.grade.clean import clean
-from mario.grade.parse import Parser, number
+from mario.grade.numbers import number
+from mario.grade.parse import Parser
 from mario.grade.shape import shape
 from mario.grade.tokens import tokenize
 from mario.grade.tree import Apply, Node, Sequence, Unparsed
