@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from mario.errors import InterpreterError
-from mario.interpreter import AsyncInterpreterPool, InterpreterPool, Kernel, Limits, Tier
+from mario.interpreter import AsyncInterpreterPool, InterpreterPool, Kernel, Limits, Tier, probe
 from mario.types import ObservationStatus as Status
 
 FAST = Limits(wall_seconds=10, memory_mb=256, output_chars=1000)
@@ -436,6 +438,40 @@ def test_a_killed_server_loses_its_kernels_and_the_pool_heals(own_tmp: Path) -> 
                 assert fresh.run("1 + 1").output == "2"
     assert descriptors() == before
     assert not list(own_tmp.iterdir())
+
+
+@pytest.mark.parametrize("tier", [Tier.FULL, Tier.NO_NAMESPACES])
+def test_a_host_that_is_killed_leaves_nothing(own_tmp: Path, tier: Tier) -> None:
+    if not next(finding for finding in probe() if finding.tier is tier).works:
+        pytest.skip(f"tier {tier} does not stand here")
+    code = (
+        f"import tempfile; tempfile.tempdir = {str(own_tmp)!r}\n"
+        "from mario.interpreter import *\n"
+        f"pool = InterpreterPool(workers=1, preload=(), tier=Tier({str(tier)!r}))\n"
+        "kernel = pool.open(); kernel.run('x = 1')\n"
+        "print(pool.server_pids()[0], flush=True)\n"
+        "kernel.run('from itertools import repeat; all(repeat(1))')\n"
+    )
+    host = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert host.stdout is not None
+    server = int(host.stdout.readline())
+    kernels = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    assert kernels
+    time.sleep(0.2)
+    host.kill()
+    host.wait()
+    host.stdout.close()
+    end = time.monotonic() + 5
+    while any(running(pid) for pid in [str(server), *kernels]) or list(own_tmp.iterdir()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def running(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def test_opening_and_closing_leaves_nothing(pool: InterpreterPool) -> None:

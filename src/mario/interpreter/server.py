@@ -72,7 +72,7 @@ class Server:
         self._started = False
         self.kernels = 0  # live ones, for choosing the least busy server
         self.versions: dict[str, Any] = {}
-        self._scratch = tempfile.mkdtemp(prefix="mario-kernels-")
+        self._scratch = "" if tier == "full" else tempfile.mkdtemp(prefix="mario-kernels-")
         limits = settings.limits
         self._config = {
             "tier": tier,
@@ -93,7 +93,7 @@ class Server:
         try:
             self._child = Child([settings.python or sys.executable, *flags, "-c", _GUEST], env=_environment(settings))
         except ChildDied as error:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._clean()
             raise InterpreterError(f"interpreter: {error}") from error
 
     def wait(self) -> None:
@@ -225,7 +225,8 @@ class Server:
         self._clean()
 
     def _clean(self) -> None:
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        if self._scratch:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

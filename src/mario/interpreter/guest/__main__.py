@@ -76,7 +76,8 @@ class Server:
         signal.set_wakeup_fd(wakeup.fileno(), warn_on_full_buffer=False)
 
     def serve(self) -> None:
-        """Carry out orders until the host is gone, then end every kernel."""
+        """Carry out orders until the host is gone, then end every kernel and leave no folder."""
+        signal.signal(signal.SIGIO, signal.SIG_IGN)  # from here on, the end of the channel tells that the host is gone
         poll = self._poll
         poll.register(self._channel, select.POLLIN)
         poll.register(self._wakeup, select.POLLIN)
@@ -109,6 +110,8 @@ class Server:
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)
+        if self._tier != "full":
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _obey(self, order: bytes, number: int, seed: int) -> None:
         if order == b"O":
