@@ -65,6 +65,7 @@ def _read(root: Path, name: str) -> ReportRun:
         judged=results.judged,
         failures=results.failures,
         manifest=results.manifest,
+        estimates=results.estimates,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mario.data.readers import read_problems
 from mario.errors import StoreError
-from mario.evaluate.metrics import Judged
+from mario.evaluate.metrics import Estimate, Judged
 from mario.provenance import from_json
 from mario.store import read_jsonl, scan_shards
 from mario.store.run import read_manifest
@@ -18,12 +19,13 @@ from mario.types import Manifest, Trajectory, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """One evaluation, whole."""
+    """One evaluation, whole. `estimates` are the rates over several samples, such as `maj@8`, at the largest k."""
 
     label: str
     manifest: Manifest
     judged: tuple[Judged, ...]
     failures: int
+    estimates: Mapping[str, Estimate]
 
 
 def read_results(root: Path) -> Results:
@@ -38,11 +40,20 @@ def read_results(root: Path) -> Results:
             f"{root} was made by {manifest.kind!r}, not by an evaluation; name the --out of mario evaluate"
         )
     try:
-        label = str(json.loads((root / "summary.json").read_text())["label"])
-    except (OSError, ValueError, KeyError) as error:
+        summary = json.loads((root / "summary.json").read_text(encoding="utf-8"))
+        label = str(summary["label"])
+        estimates = _at_largest_k("pass", summary["pass_at"]) | _at_largest_k("maj", summary["majority_at"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{root} holds no finished evaluation; run mario evaluate on it again") from error
     failures = sum(1 for _ in read_jsonl(root / "failures.jsonl"))
-    return Results(label, manifest, tuple(_join(root)), failures)
+    return Results(label, manifest, tuple(_join(root)), failures, estimates)
+
+
+def _at_largest_k(name: str, rates: Mapping[str, Any]) -> dict[str, Estimate]:
+    if not rates:
+        return {}
+    k = max(rates, key=int)
+    return {f"{name}@{k}": from_json(Estimate, rates[k])}
 
 
 def _join(root: Path) -> Iterator[Judged]:
