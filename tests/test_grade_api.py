@@ -143,6 +143,7 @@ def test_canonical_text(answer: str, text: str | None) -> None:
         ("First \\boxed{3}, then \\boxed{\\text{all of } \\{1, 2\\}} at last.", "\\text{all of } \\{1, 2\\}", "boxed"),
         ("so \\boxed 7 and done", "7", "boxed"),
         ("An unclosed \\boxed{4 and a closed \\boxed{5}", "5", "boxed"),
+        ("It is $\\boxed{\\frac{4}{3}$.", "\\frac{4}{3}", "boxed"),
         ("Thought: fine.\nFinal Answer: $72$", "72", "final_answer"),
         ("Final Answer: 12.5", "12.5", "final_answer"),
         ("Final Answer: The final answer is $\\frac{3}{4}$. I hope it is correct.", "\\frac{3}{4}", "final_answer"),

@@ -360,6 +360,12 @@ SAME: dict[str, list[tuple[str, str]]] = {
         ("1011_{\\text{two}}", "1011_2"),
     ],
     "infinities": [("\\infty", "oo"), ("-\\infty", "-oo"), ("\\infty", "+\\infty"), ("\\infty", "infinity")],
+    "escapes taken for control characters": [
+        ("\\frac{1}{7}", "'\\x08oxed{ 0.14285714 }'"),
+        ("\\frac{1}{7}", "\x08oxed{\x0crac{1}{7}}"),
+        ("3\\times 4", "3\times 4"),
+        ("\\frac{3}{2}", "\tfrac32"),
+    ],
     "large": [
         ("3^{3^3}", "3**27"),
         ("5^{5^{5^5}}", "5**5**5**5"),

@@ -25,6 +25,13 @@ _LOOK = re.compile(
     r"normalsize|large|Large|LARGE|huge|Huge|small|checkmark|square|blacksquare|qquad|quad|enspace|thinspace)(?![A-Za-z])(?:(?<=left|ight)\s*\.)?"
 )
 _COLOR = re.compile(r"\\(?:text)?color\s*\{[^{}]*\}")
+# A command whose first letters were taken for an escape: "\\boxed" printed as backspace and "oxed".
+_ESCAPES = {"\x07": "a", "\x08": "b", "\t": "t", "\x0b": "v", "\x0c": "f", "\r": "r", "\\x07": "a", "\\x08": "b"}
+_ESCAPES |= {"\\x0b": "v", "\\x0c": "f"}
+_CONTROL = re.compile(
+    r"(\x08|\\x08)(?=oxed|inom|egin|eta|ar\b)|(\x0c|\\x0c)(?=rac|box|loor)|(\t)(?=imes|ext|frac|heta|an\b|au\b)|"
+    r"(\r)(?=ight|angle|ho\b|floor|ceil)|(\x07|\\x07)(?=lpha|pprox|rc|ngle)|(\x0b|\\x0b)(?=ec\b|arphi|matrix)"
+)
 _PREFIX = re.compile(
     r"^\s*(?:so|thus|hence|therefore)?,?\s*(?:the|my|our)?\s*(?:final\s+|correct\s+)?(?:answer|result|solution)s?\s*"
     r"(?:(?:is|are|equals)\b\s*:?|:|(?=\\boxed|\$))\s*(?:option\b|choice\b)?\s*",
@@ -45,6 +52,8 @@ def clean(text: str) -> str:
         raise Unparsed(f"longer than {MAX_CHARACTERS} characters")
     if not text.isascii():
         text = _unicode(text)
+    if not text.isprintable() or "\\x" in text:
+        text = _CONTROL.sub(lambda m: "\\" + _ESCAPES[m[0]], text)
     text = text.strip()
     for _ in range(8):
         bare = _unwrap(text)

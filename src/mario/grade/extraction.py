@@ -93,6 +93,10 @@ def _boxed(text: str) -> str | None:
             end = closing_brace(text, start)
             if end > 0:
                 return text[start + 1 : end].strip()
+            # The box's own brace is missing: the formula ends at its dollar, and is whole by itself.
+            inner = re.match(r"[^$\n]+(?=\$)", text[start + 1 :])
+            if inner and inner[0].count("{") == inner[0].count("}"):
+                return inner[0].strip()
         else:
             token = re.match(r"[^\s$.,;]+(?:\.\d+)?", text[start:])
             if token and not token[0].startswith(("\\", "}")):
