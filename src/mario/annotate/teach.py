@@ -12,7 +12,8 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from mario.engine.protocol import Engine
 from mario.errors import UsageError
 from mario.provenance import file_hash, to_json
 from mario.solve import Progress, SolveConfig
-from mario.solve.attempt import InterpreterConfig, attempt
+from mario.solve.attempt import InterpreterConfig, attempt, count_problems
 from mario.store import ShardWriter, scan_shards, verify_shards, write_json
 from mario.store.jsonl import write_jsonl
 from mario.transcript import format_named
@@ -49,6 +50,8 @@ class AnnotateConfig:
     interpreter: InterpreterConfig = field(default_factory=InterpreterConfig)
 
     def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"limit must be a positive integer, got {self.limit}")
         if self.teacher == "calculator" and self.solve.samples > 1:
             raise UsageError("the calculator teacher has one solution a problem; set solve.samples = 1")
 
@@ -78,35 +81,28 @@ def annotate(
     Raises:
         DataError: the problems cannot be read. EngineError, InterpreterError, StoreError: see `solve.attempt`.
     """
-    total = 0
     refused: list[tuple[Problem, Refusal]] = []
-
-    def problems() -> Iterator[Problem]:
-        nonlocal total
-        for index, problem in enumerate(read_problems(config.problems)):
-            if config.limit is not None and index >= config.limit:
-                return
-            total += 1
-            yield problem
-
-    for _ in problems():  # a first pass over the file: every row is sound before anything is paid for
-        pass
-    expected, total = total, 0
-    engine, offered = _teacher(config, problems(), lambda problem, why: refused.append((problem, why)), report)
+    total = count_problems(_problems(config), str(config.problems))
+    engine, offered = _teacher(config, _problems(config), lambda problem, why: refused.append((problem, why)), report)
     progress = attempt(
         out,
         "annotate",
         offered,
         engine,
         config.solve,
-        config.interpreter,
+        # The calculator teacher writes plain arithmetic: bare kernels open several times faster.
+        replace(config.interpreter, preload=()) if config.teacher == "calculator" else config.interpreter,
         recipe=_recipe(config),
         inputs={"problems": file_hash(config.problems)},
-        total=expected * config.solve.samples,
+        total=total * config.solve.samples,
         on_progress=on_progress,
     )
-    write_problems(out / "problems.jsonl", problems())
-    return _select(config, out, expected, progress, refused)
+    write_problems(out / "problems.jsonl", _problems(config))
+    return _select(config, out, total, progress, refused)
+
+
+def _problems(config: AnnotateConfig) -> Iterator[Problem]:
+    return islice(read_problems(config.problems), config.limit)
 
 
 def _recipe(config: AnnotateConfig) -> dict[str, Any]:

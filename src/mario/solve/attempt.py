@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mario.engine.protocol import Engine
+from mario.errors import DataError, UsageError
 from mario.interpreter import AsyncInterpreterPool, Limits
 from mario.interpreter.protocol import AsyncInterpreter, AsyncKernel
 from mario.provenance import content_hash, make_manifest
@@ -19,7 +20,7 @@ from mario.transcript import Demonstration
 from mario.types import Problem, Trajectory
 
 # Settings that change how fast a run goes, never what it gives: a resumed run may change them.
-PACE = frozenset({"concurrency", "workers", "batch_size", "timeout_seconds", "max_retries"})
+PACE = frozenset({"concurrency", "workers", "preload", "batch_size", "timeout_seconds", "max_retries"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class InterpreterConfig:
     output_chars: longest observation; the middle of a longer one is cut
     echo: how the value of a last expression is shown
     hash_seed: order of sets and dictionaries of strings in the guest
+    preload: packages imported once, ahead of the kernels; others are imported when a snippet asks for them
     unsafe: run without isolation where the system offers none
     """
 
@@ -41,7 +43,13 @@ class InterpreterConfig:
     output_chars: int = 2000
     echo: Literal["repr", "str", "mario", "none"] = "repr"
     hash_seed: int = 0
+    preload: tuple[str, ...] = ("sympy", "numpy")
     unsafe: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "wall_seconds", "memory_mb", "output_chars"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"interpreter.{name} must be a positive number, got {getattr(self, name)}")
 
     def key(self) -> str:
         """Names what changes an observation, for the journal."""
@@ -50,6 +58,20 @@ class InterpreterConfig:
 
 def _fields(config: InterpreterConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in config.__slots__}
+
+
+def count_problems(problems: Iterable[Problem], where: str) -> int:
+    """A first pass over problems, so that every row is sound before anything is paid for; returns how many.
+
+    Raises:
+        DataError: an id occurs twice; attempts are stored under it.
+    """
+    seen: set[str] = set()
+    for problem in problems:
+        if problem.id in seen:
+            raise DataError(f"problem id {problem.id!r} occurs twice in {where}; give each problem an id of its own")
+        seen.add(problem.id)
+    return len(seen)
 
 
 class Sandbox(AsyncInterpreter):
@@ -73,6 +95,7 @@ class Sandbox(AsyncInterpreter):
                     ),
                     hash_seed=config.hash_seed,
                     echo=config.echo,
+                    preload=config.preload,
                     unsafe=config.unsafe,
                 )
                 await pool.__aenter__()
