@@ -6,8 +6,10 @@ import gzip
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,19 @@ MISUSE = [
     (["evaluate", "--recipe", "broken.toml", "--out", "o"], 2, "is not TOML"),
     (["run", "stages.toml"], 2, "stage b: unknown stage 'taugt'; did you mean 'taught'"),
     (["run", "empty.toml"], 2, "no stages"),
+    (["run", "stages.toml", "--stages.tuaght.count", "3"], 2, "unknown stage 'tuaght'; did you mean 'taught'"),
+    (["run", "stages.toml", "--stages.taught.verb.x", "3"], 2, "verb is 'data', not a table"),
+    (["evaluate", "--recipe", "flat.toml", "--engine.model", "m", "--out", "o"], 2, "engine is 3, not a table"),
+    (["evaluate", "problems.jsonl", "--limit", "-1", "--out", "o"], 2, "limit must be a positive integer, got -1"),
+    (["annotate", "problems.jsonl", "--limit", "0", "--out", "o"], 2, "limit must be a positive integer, got 0"),
+    (["evaluate", "problems.jsonl", "--shots", "-1", "--out", "o"], 2, "shots must be 0 or more, got -1"),
+    (["annotate", "problems.jsonl", "--interpreter.workers", "0", "--out", "o"], 2, "workers must be a positive"),
+    (["annotate", "problems.jsonl", "--interpreter.wall_seconds", "-1", "--out", "o"], 2, "wall_seconds must be"),
+    (["annotate", "twice.jsonl", "--out", "o"], 1, "problem id 'a' occurs twice"),
+    (["annotate", "/dev/null", "--out", "o"], 1, "/dev/null is not a regular file"),
+    (["annotate", "problems.jsonl", "--out", "problems.jsonl"], 1, "name another --out"),
+    (["grade", "."], 1, ". is a directory"),
+    (["grade", "pairs.jsonl", "--out", "pairs.jsonl"], 2, "--out is the file that is read"),
     (["solve", "1+1?"], 2, "make demo"),
     (["solve", " "], 2, "the question is empty"),
     (["report", "nowhere"], 1, "has no manifest.json"),
@@ -95,6 +110,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines(folder / "problems.jsonl", [PROBLEM])
     (folder / "typo.toml").write_text('problems = ["problems.jsonl"]\nsolve.sampels = 3\n')
     (folder / "broken.toml").write_text("solve = = 3\n")
+    (folder / "flat.toml").write_text('problems = ["problems.jsonl"]\nengine = 3\n')
+    lines(folder / "twice.jsonl", [PROBLEM, PROBLEM])
+    lines(folder / "pairs.jsonl", [{"gold": "1", "pred": "1"}])
     (folder / "empty.toml").write_text('out = "o"\n')
     (folder / "stages.toml").write_text(
         'out = "o"\n[stages.taught]\nverb = "data"\n[stages.b]\nverb = "annotate"\nproblems = "@taugt"\n'
@@ -110,6 +128,7 @@ def test_misuse_is_one_line_with_its_remedy(bench: Path, arguments: list[str], c
     assert done.stderr.startswith("mario: ")
     assert done.stderr.count("\n") == 1
     assert not (bench / "o").exists()
+    assert (bench / "pairs.jsonl").stat().st_size > 0
 
 
 @pytest.mark.parametrize(
@@ -201,8 +220,28 @@ def test_grade_reads_json_lines_and_names_the_broken_ones() -> None:
     assert [row["equivalent"] for row in found] == [True, None, False, None]
     assert [row["id"] for row in found] == ["a", 2, "c", 4]
     assert done.returncode == 3
-    assert "line 2: " in done.stderr and "line 4: " in done.stderr
+    assert "row 2: " in done.stderr and "row 4: " in done.stderr
     assert mario("grade", "-", stdin=good[0]).returncode == 0
+
+
+def test_grade_reads_on_past_nesting_without_end_and_blank_lines(tmp_path: Path) -> None:
+    pair = '{"gold": "1", "pred": "1"}'
+    (tmp_path / "rows").write_text(f"{'[' * 100_000}\n{pair}\n")
+    done = mario("grade", "rows", cwd=tmp_path)
+    assert [json.loads(line)["equivalent"] for line in done.stdout.splitlines()] == [None, True]
+    assert done.returncode == 3
+    done = mario("grade", stdin=f"\n{pair}\n\n")
+    assert [json.loads(line)["equivalent"] for line in done.stdout.splitlines()] == [True]
+    assert done.returncode == 0
+
+
+def test_grade_reads_a_pipe_by_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = subprocess.Popen(["sh", "-c", 'echo \'{"gold": "1", "pred": "1"}\' > pipe'], cwd=tmp_path)
+    done = mario("grade", "pipe", cwd=tmp_path)
+    writer.kill()
+    writer.wait()
+    assert done.returncode == 0, done.stderr
 
 
 def test_grade_with_one_argument_wants_a_file() -> None:
@@ -216,3 +255,64 @@ def test_doctor_names_the_sandbox() -> None:
     findings = {row["what"]: row for row in json.loads(done.stdout)}
     assert findings["sandbox"]["state"] == "ok", findings["sandbox"]
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("data wordproblems --count 20000 | head -n 1", 1, ""),
+        ("grade pairs | head -n 1", 1, ""),
+        (
+            "data wordproblems --count 3 > /dev/full",
+            1,
+            "mario: results cannot be written: No space left on device; send them elsewhere",
+        ),
+        ("grade 1 1 > /dev/full", 1, "mario: results cannot be written: No space left on device; send them elsewhere"),
+        ("--help > /dev/full", 1, "mario: results cannot be written: No space left on device; send them elsewhere"),
+    ],
+)
+def test_a_reader_that_leaves_or_a_full_disk_is_no_traceback(
+    tmp_path: Path, command: str, code: int, said: str
+) -> None:
+    (tmp_path / "pairs").write_text('{"gold": "1", "pred": "1"}\n' * 2000)
+    verb, _, rest = command.partition(" | ")
+    script = f"{sys.executable} -m mario {verb}; echo $? >&2" + (f"; }} | {rest}" if rest else "")
+    done = subprocess.run(
+        ["sh", "-c", f"{{ {script}" if rest else script], cwd=tmp_path, capture_output=True, text=True, timeout=100
+    )
+    *errors, last = done.stderr.splitlines()
+    assert last == str(code)
+    assert [line for line in errors if not line.startswith("equivalent ")] == ([said] if said else [])
+
+
+def test_what_a_terminal_cannot_show_is_escaped() -> None:
+    done = mario("grade", "½", "é", "--json", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "\\xe9" in done.stdout
+
+
+def test_a_recipe_names_problems_by_their_directory_too(tmp_path: Path) -> None:
+    mario("data", "wordproblems", "--count", "2", "--out", "some.problems", cwd=tmp_path)
+    (tmp_path / "a.toml").write_text('problems = "some.problems"\n')
+    (tmp_path / "b.toml").write_text('out = "o"\n[stages.a]\nverb = "annotate"\nproblems = "some.problems"\n')
+    for command in (["annotate", "--recipe", "a.toml", "--out", "a"], ["run", "b.toml"]):
+        done = mario(*command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "kept            2" in done.stdout
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
+    mario("data", "wordproblems", "--count", "400", "--out", "p", cwd=tmp_path)
+    command = [sys.executable, "-m", "mario", "annotate", "p", "--out", "o"]
+    child = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    stored = tmp_path / "o" / "trajectories" / "00000.jsonl"
+    while not (stored.exists() and stored.stat().st_size) and child.poll() is None:
+        time.sleep(0.02)
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: the sandbox's processes hear it too
+    _, said = child.communicate(timeout=100)
+    assert child.returncode == 130, said
+    assert said.splitlines()[-1] == "mario: interrupted; to go on, type: mario annotate p --out o"
+    assert "Traceback" not in said
+    again = mario("annotate", "p", "--out", "o", "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["kept"] == 400
+    assert "from before" in again.stderr

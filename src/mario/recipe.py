@@ -97,12 +97,13 @@ def _build(kind: Any, tables: Any, where: str, prefix: str) -> Any:
         raise UsageError(f"{where}: {error}") from error
 
 
-def unknown_key(key: str, known: Sequence[str]) -> str:
+def unknown_key(key: str, known: Sequence[str], what: str = "key") -> str:
+    """That `key` is unknown, and the nearest that is known; `what` names what keys are called here."""
     near = difflib.get_close_matches(key, known, 1, 0.5)
     if not near:
         leaf = key.rsplit(".", 1)[-1]
         near = [path for path in known if path.rsplit(".", 1)[-1] == leaf][:1]
-    return f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(known)}")
+    return f"unknown {what} {key!r}" + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
@@ -162,10 +163,16 @@ def toml_value(text: str) -> Any:
 
 
 def set_path(tables: dict[str, Any], path: str, value: Any) -> None:
-    """Set a dotted path in nested tables."""
+    """Set a dotted path in nested tables.
+
+    Raises:
+        UsageError: the path leads through something that is no table.
+    """
     *parents, leaf = path.split(".")
-    for name in parents:
+    for depth, name in enumerate(parents, start=1):
         tables = tables.setdefault(name, {})
+        if not isinstance(tables, dict):
+            raise UsageError(f"{path} cannot be set: {'.'.join(parents[:depth])} is {tables!r}, not a table")
     tables[leaf] = value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from mario.annotate import AnnotateConfig, AnnotateResult, annotate
@@ -24,14 +25,14 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="the counts as JSON on stdout")
     add_settings(parser, AnnotateConfig, skip=("problems",))
     args = parser.parse(argv)
-    problems = problems_file(args.problems) if args.problems else None
-    config = resolve(AnnotateConfig, args, problems=problems)
+    config = resolve(AnnotateConfig, args, problems=args.problems)
     result = annotate_with_progress(config, needs_out(args.out, "annotate"))
     print(json.dumps(to_json(result), indent=2) if args.json else table(result))
     return 3 if result.failures else 0
 
 
 def annotate_with_progress(config: AnnotateConfig, out: Path) -> AnnotateResult:
+    config = replace(config, problems=problems_file(config.problems))
     with Attempts(f"annotate {out.name}") as line:
         result = annotate(config, out, line, say)
     if result.failures:

@@ -6,6 +6,7 @@ Results go to stdout, progress and errors to stderr. A verb is imported when it 
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import sys
@@ -32,8 +33,13 @@ EXAMPLE = 'mario solve "A box holds 24 pencils. How many pencils do 17 boxes hol
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # models write what no encoding has
     try:
-        return _dispatch(arguments)
+        code = _dispatch(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader that left or a full disk can still be told
+        return code
     except MarioError as error:
         print(f"mario: {error}", file=sys.stderr)
         return error.exit_code
@@ -41,8 +47,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"\nmario: interrupted; to go on, type: mario {shlex.join(arguments)}", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has left; say nothing more
+        _drop_output()  # whoever read it has left; say nothing more
         return 1
+    except OSError as error:
+        if error.filename is not None:
+            raise  # a file that a layer below should have named with its remedy
+        _drop_output()
+        print(f"mario: results cannot be written: {error.strerror}; send them elsewhere", file=sys.stderr)
+        return 1
+
+
+def _drop_output() -> None:
+    """Let what is still buffered for stdout go nowhere, so that Python does not try it again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -93,8 +110,7 @@ def _verb(name: str) -> Callable[[list[str]], int]:
             from mario.cli import doctor
 
             return doctor.run
-    near = unknown_key(name, list(VERBS)).replace("key", "verb")
-    raise UsageError(f"{near}; see: mario --help")
+    raise UsageError(f"{unknown_key(name, list(VERBS), 'verb')}; see: mario --help")
 
 
 def _help() -> str:

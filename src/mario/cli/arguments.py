@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
         if rest:
             known = [option.removeprefix("--") for action in self._actions for option in action.option_strings]
             if rest[0].startswith("--"):
-                self.error(f"--: {unknown_key(rest[0].removeprefix('--').split('=')[0], known)}")
+                self.error(unknown_key(rest[0].removeprefix("--").split("=")[0], known, "flag"))
             self.error(f"unexpected argument {rest[0]!r}")
         return args
 

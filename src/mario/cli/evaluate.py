@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from mario.cli.arguments import Parser, add_settings, resolve
@@ -26,8 +27,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--fail-under", type=float, metavar="SHARE", help="exit 4 when accuracy is below this (0 to 1)")
     add_settings(parser, EvaluateConfig, skip=("problems",))
     args = parser.parse(argv)
-    problems = [problems_file(path) for path in args.problems]
-    config = resolve(EvaluateConfig, args, problems=problems)
+    config = resolve(EvaluateConfig, args, problems=args.problems)
     summary = evaluate_with_progress(config, needs_out(args.out, "evaluate"))
     print(json.dumps(to_json(summary), indent=2) if args.json else table(summary))
     if summary.failures:
@@ -36,6 +36,7 @@ def run(argv: list[str]) -> int:
 
 
 def evaluate_with_progress(config: EvaluateConfig, out: Path) -> Summary:
+    config = replace(config, problems=tuple(problems_file(path) for path in config.problems))
     with Attempts(f"evaluate {out.name}") as line:
         summary = evaluate(config, out, line, say)
     if summary.failures:

@@ -39,10 +39,13 @@ def run(argv: list[str]) -> int:
         raise UsageError(f"expected REFERENCE ANSWER or one FILE, got {len(args.pair)} arguments; quote each answer")
     if len(args.pair) == 2:
         return _one(args.pair[0], args.pair[1], options, as_json=args.json, fail_under=args.fail_under)
+    source_file = Path(args.pair[0]) if args.pair else None
+    if args.out and source_file and source_file.exists() and args.out.exists() and args.out.samefile(source_file):
+        raise UsageError(f"--out is the file that is read, {args.out}, and would be lost; name another")
     with (
         _opened(args.pair[0] if args.pair else "-") as source,
         _output(args.out) as sink,
-        storing(args.out or Path("-")),
+        storing(args.out) if args.out else nullcontext(),
     ):
         counts = _all(source, sink, options, args.workers)
     return _conclude(counts, args.fail_under)
@@ -63,10 +66,14 @@ def _one(reference: str, answer: str, options: Options, *, as_json: bool, fail_u
 def _opened(name: str) -> Any:
     if name == "-":
         return nullcontext(sys.stdin.buffer)
-    path = Path(name)
-    if not path.is_file():
-        raise DataError(f"{name}: no such file; one pair needs two arguments: mario grade REFERENCE ANSWER")
-    return path.open("rb")
+    try:
+        return Path(name).open("rb")
+    except FileNotFoundError as error:
+        raise DataError(f"{name}: no such file; one pair needs two arguments: mario grade REFERENCE ANSWER") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{name} is a directory; name a file of JSON lines") from error
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror}; check its permissions") from error
 
 
 def _output(out: Path | None) -> Any:
@@ -85,17 +92,19 @@ def _all(source: IO[bytes], sink: IO[str], options: Options, workers: int) -> Co
     for number, result in enumerate(grade_rows(_rows(source), workers=workers, options=options), start=1):
         counts[result["status"]] += 1
         if result["status"] == ERROR:
-            say(f"line {number}: {result['reason']}")
+            say(f"row {number}: {result['reason']}")
         sink.write(json.dumps(result, ensure_ascii=False) + "\n")
     return counts
 
 
 def _rows(source: IO[bytes]) -> Iterator[object]:
-    """A row a line; what is not JSON goes through as text, for the grader to name as a broken row."""
+    """A row a line, blank ones left out; what is not JSON goes on as text, for the grader to name as broken."""
     for line in source:
+        if not line.strip():
+            continue
         try:
             yield json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield line.decode("utf-8", "replace").strip()[:60]
 
 

@@ -21,6 +21,8 @@ def problems_file(path: Path) -> Path:
         path = path / PROBLEMS
     if not path.exists():
         raise DataError(f"{path} does not exist; make it with: mario data wordproblems --out {path.parent}")
+    if not path.is_file():
+        raise DataError(f"{path} is not a regular file, and problems are read more than once; write them to a file")
     return path
 
 

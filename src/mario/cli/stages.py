@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mario.cli.arguments import Parser
-from mario.cli.places import PROBLEMS, recipe_file
+from mario.cli.places import recipe_file
 from mario.cli.progress import duration, say
 from mario.errors import UsageError
 from mario.recipe import build, read_toml, set_path, toml_value, unknown_key
@@ -49,6 +49,9 @@ def run(argv: list[str]) -> int:
     if args.out:
         tables["out"] = args.out
     for path, text in _overrides(rest):
+        _, name, *_ = path.split(".")
+        if name not in (tables.get("stages") or {}):
+            raise UsageError(f"recipe {recipe}: {unknown_key(name, list(tables.get('stages') or {}), 'stage')}")
         set_path(tables, path, toml_value(text))
     experiment = build(Experiment, tables, f"recipe {recipe}")
     if not experiment.stages:
@@ -126,8 +129,6 @@ def _stage(name: str, table: Any, experiment: Experiment, recipe: Path) -> Stage
     verb = str(table["verb"])
     settings = {key: _linked(value, experiment, where) for key, value in table.items() if key != "verb"}
     out = experiment.out / (f"{name}.html" if verb == "report" else name)
-    if "problems" in settings:
-        settings["problems"] = _files(settings["problems"])
     return Stage(name, verb, build(_config_class(verb, where), settings, where), out)
 
 
@@ -153,22 +154,14 @@ def _config_class(verb: str, where: str) -> type:
             from mario.cli.report import ReportConfig
 
             return ReportConfig
-    raise UsageError(f"{where}: {unknown_key(verb, STAGE_VERBS).replace('key', 'verb')}")
-
-
-def _files(problems: Any) -> Any:
-    """A stage's problems are a directory; what reads them wants the file in it."""
-    if isinstance(problems, list):
-        return [_files(item) for item in problems]
-    path = Path(str(problems))
-    return str(path if path.suffix else path / PROBLEMS)
+    raise UsageError(f"{where}: {unknown_key(verb, STAGE_VERBS, 'verb')}")
 
 
 def _linked(value: Any, experiment: Experiment, where: str) -> Any:
     """The value with every `@stage` replaced by that stage's output."""
     if isinstance(value, str) and value.startswith("@"):
         if value[1:] not in experiment.stages:
-            raise UsageError(f"{where}: {unknown_key(value[1:], list(experiment.stages)).replace('key', 'stage')}")
+            raise UsageError(f"{where}: {unknown_key(value[1:], list(experiment.stages), 'stage')}")
         return str(experiment.out / value[1:])
     if isinstance(value, Mapping):
         return {key: _linked(item, experiment, where) for key, item in value.items()}

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from mario.data.readers import read_problems, write_problems
 from mario.engine import EngineConfig, build_engine
-from mario.errors import DataError, UsageError
+from mario.errors import UsageError
 from mario.evaluate.metrics import Estimate, Judged, accuracy, majority_at, pass_at
 from mario.grade import grade, group
 from mario.provenance import content_hash, file_hash, to_json
 from mario.solve import Progress, SolveConfig
-from mario.solve.attempt import InterpreterConfig, attempt
+from mario.solve.attempt import InterpreterConfig, attempt, count_problems
 from mario.store import scan_shards, verify_shards, write_json
 from mario.store.jsonl import write_jsonl
 from mario.transcript import Demonstration
@@ -50,6 +50,10 @@ class EvaluateConfig:
     interpreter: InterpreterConfig = field(default_factory=InterpreterConfig)
 
     def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"limit must be a positive integer, got {self.limit}")
+        if self.shots < 0:
+            raise UsageError(f"shots must be 0 or more, got {self.shots}")
         if self.shots > 0 and self.demonstrations is None:
             raise UsageError(f"shots = {self.shots} needs examples; set demonstrations to an annotated directory")
 
@@ -120,15 +124,9 @@ def _problems(config: EvaluateConfig) -> Iterator[Problem]:
 
 
 def _check(config: EvaluateConfig) -> int:
-    """A first pass over the problems, so that every row is sound before anything is paid for; returns how many."""
     if not config.problems:
         raise UsageError("no problems given; name a file or the directory that mario data made")
-    seen: set[str] = set()
-    for problem in _problems(config):
-        if problem.id in seen:
-            raise DataError(f"problem id {problem.id!r} occurs twice in {', '.join(map(str, config.problems))}")
-        seen.add(problem.id)
-    return len(seen)
+    return count_problems(_problems(config), ", ".join(map(str, config.problems)))
 
 
 def _demonstrations(config: EvaluateConfig) -> tuple[tuple[Demonstration, ...], dict[str, str]]:

@@ -107,7 +107,7 @@ def storing(path: Path) -> Iterator[None]:
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise StoreError(f"{path} may not be written; name another directory with --out") from error
-        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}; name another --out") from error
 
 
 class AppendLog:
