@@ -8,12 +8,11 @@ What it does not do: no reading of text, no status. A `Match` says yes, no or un
 
 from __future__ import annotations
 
-from fractions import Fraction
-
-from mario.grade.balls import Evaluation, OverBudget, Undefined, precision
 from mario.grade.calls import matrix_of
-from mario.grade.numeric import ENOUGH, ROUNDS, Match, same_value
+from mario.grade.notations import same_numeral, same_time
+from mario.grade.numeric import Match, same_value
 from mario.grade.options import Options
+from mario.grade.proportion import proportional
 from mario.grade.sets import NotASet, RealSet, real_set, same_set
 from mario.grade.shape import is_name, simple
 from mario.grade.tree import (
@@ -34,7 +33,6 @@ from mario.grade.tree import (
     Symbol,
     Text,
     Unparsed,
-    symbols,
 )
 
 MAX_PAIRS = 2_500  # comparisons in one matching of lists
@@ -66,11 +64,11 @@ def compare(a: Node, b: Node, options: Options) -> Match:
     if isinstance(a, Text | Option) or isinstance(b, Text | Option):
         return _texts(a, b, options)
     if isinstance(a, Clock) or isinstance(b, Clock):
-        return _clocks(a, b)
+        return same_time(a, b)
     if isinstance(a, Ratio) or isinstance(b, Ratio):
         return _ratios(a, b, options)
     if isinstance(a, Based) or isinstance(b, Based):
-        return _based(a, b)
+        return same_numeral(a, b)
     return same_value(a, b, options)
 
 
@@ -319,39 +317,6 @@ def _two_equations(a: Relation, b: Relation, options: Options) -> Match:
     return match
 
 
-def proportional(f: Node, g: Node, positive: bool) -> Match:
-    """Is f a nonzero (or positive) constant times g? Their ratio is compared across seeded points."""
-    if not symbols(f) or symbols(f) != symbols(g):
-        return no("equations in different unknowns") if symbols(f) or symbols(g) else Match(None, "no unknowns")
-    first = None
-    agreed = 0
-    for bits in (160, 1200):
-        for round_ in range(ROUNDS):
-            with precision(bits):
-                try:
-                    x, y = Evaluation(round_).evaluate(f), Evaluation(round_).evaluate(g)
-                except Undefined:
-                    continue
-                except OverBudget:
-                    return Match(None, "too many operations")
-                if x.overlaps(y * 0) or y.overlaps(x * 0):
-                    if x.overlaps(y * 0) and y.overlaps(x * 0):
-                        continue
-                    return no("the equations differ at a test point")
-                ratio = x / y
-                if first is None or (bits > 160 and agreed == 0):
-                    first = ratio
-                elif not ratio.overlaps(first):
-                    return no("the equations differ at a test point")
-                if positive and not ratio.real > 0:
-                    return no("the comparison points the other way")
-                agreed += 1
-        if agreed < ENOUGH:
-            return Match(None, "too few test points")
-        first, agreed = None, 0 if bits == 160 else agreed
-    return Match(True, "one is a multiple of the other")
-
-
 # -- containers
 
 
@@ -475,23 +440,6 @@ def _texts(a: Node, b: Node, options: Options) -> Match:
     return no("words against a value")
 
 
-def _clocks(a: Node, b: Node) -> Match:
-    times = []
-    for node in (a, b):
-        if isinstance(node, Ratio) and len(node.parts) == 2:
-            hours, minutes = node.parts
-            if isinstance(hours, Number) and isinstance(minutes, Number) and hours.value < 24 and minutes.value < 60:
-                node = Clock(int(hours.value * 3600 + minutes.value * 60), hours.value > 12)
-        if not isinstance(node, Clock):
-            return no("a time of day against what is none")
-        times.append(node)
-    x, y = times
-    if x.half_known and y.half_known:
-        return Match(x.seconds == y.seconds, "the same time" if x.seconds == y.seconds else "another time of day")
-    same = x.seconds % 43_200 == y.seconds % 43_200
-    return Match(same, "the same time on the dial" if same else "another time of day")
-
-
 def _ratios(a: Node, b: Node, options: Options) -> Match:
     x = a.parts if isinstance(a, Ratio) else ()
     y = b.parts if isinstance(b, Ratio) else ()
@@ -505,23 +453,3 @@ def _ratios(a: Node, b: Node, options: Options) -> Match:
         return no("ratios of different lengths")
     pairs = [(Apply("mul", (p, y[0])), Apply("mul", (q, x[0]))) for p, q in zip(x[1:], y[1:], strict=True)]
     return _all([(p, q) for p, q in pairs], options)
-
-
-def _based(a: Node, b: Node) -> Match:
-    if isinstance(a, Based) and isinstance(b, Based):
-        if a.base == b.base:
-            same = a.digits.lstrip("0") == b.digits.lstrip("0")
-            return Match(same, "the same numeral" if same else "other digits")
-        if 10 in (a.base, b.base):
-            first, second = _numeral(a), _numeral(b)
-            same = first is not None and first == second
-            return Match(same, "the same number in base ten" if same else "another number")
-    return no("another base")
-
-
-def _numeral(node: Based) -> Fraction | None:
-    whole, _, fixed = node.digits.partition(".")
-    try:
-        return Fraction(int((whole + fixed) or "0", node.base), node.base ** len(fixed))
-    except ValueError:
-        return None
