@@ -95,7 +95,7 @@ def _may_meet(a: Node, b: Node) -> bool:
 
 
 def canonical(answer: str) -> str | None:
-    """What was understood, as one plain text; None when the answer cannot be read.
+    """What was understood, as one LaTeX text; None when the answer cannot be read, or is nonsense that reads.
 
     The canonical text of a canonical text is itself.
     """
@@ -105,17 +105,14 @@ def canonical(answer: str) -> str | None:
 def _canonical_or_none(answer: str) -> str | None:
     try:
         text = render(readings(answer)[0])
+        for _ in range(3):  # a printed form may read as a plainer tree once more; the fixed point is the canon
+            again = render(readings(text)[0])
+            if again == text:
+                return text
+            text = again
     except Unparsed:
         return None
-    for _ in range(3):  # a printed form may read as a plainer tree once more; the fixed point is the canon
-        try:
-            again = render(readings(text)[0])
-        except Unparsed:
-            break
-        if again == text:
-            break
-        text = again
-    return text
+    return None  # nonsense, such as a point in arithmetic, that no print of ours reads back
 
 
 def answer_type(answer: str) -> AnswerType:
