@@ -16,7 +16,7 @@ import pytest
 
 from mario.data.patches import Patch, PatchAction, problem_hash, read_patches
 from mario.data.readers import Fields, find_boxed, read_gsm8k, read_jsonl, read_math, read_problems, write_problems
-from mario.errors import DataError, MissingExtra
+from mario.errors import DataError, MissingExtra, StoreError
 from mario.types import Problem
 
 GSM8K_ROW = {"question": "Ann has 3 pens and buys 4. How many?", "answer": "She has 3+4=<<3+4=7>>7 pens.\n#### 7"}
@@ -230,7 +230,7 @@ def test_more_bad_input(tmp_path: Path) -> None:
                         fields=Fields(tags=("unit",))))  # fmt: skip
     with pytest.raises(DataError, match="no field 'answer'"):
         list(read_jsonl(write(tmp_path / "u.jsonl", {"question": "q"}), source="s", split="t"))
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(StoreError, match="cannot be written"):
         write_problems(tmp_path / "1.json" / "x.jsonl", [])
 
 

@@ -73,5 +73,5 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str, says: str) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not exist"):
+    with pytest.raises(DataError, match="no such file"):
         RecordedEngine.load(tmp_path / "absent.jsonl")

@@ -248,6 +248,20 @@ def test_an_unreachable_engine_is_a_failure_not_a_wrong_answer(tmp_path: Path) -
     assert (again.done, again.resumed, again.failed) == (3, 2, 0)
 
 
+def test_failures_are_listed_also_when_a_lasting_fault_ends_the_run(tmp_path: Path) -> None:
+    def breaking(request: Request) -> Completion:
+        match request.problem_id:
+            case "p1":
+                raise EngineUnavailable("connection refused")
+            case "p2":
+                raise EngineError("the key was withdrawn")
+        return computing(request)
+
+    with pytest.raises(EngineError, match="withdrawn"):
+        solve(tmp_path, Author(breaking), [problem(f"p{i}") for i in range(3)], SolveConfig(concurrency=1))
+    assert '"problem_id":"p1"' in (tmp_path / "failures.jsonl").read_text()
+
+
 def test_an_engine_that_never_answers_stops_the_run(tmp_path: Path) -> None:
     def gone(_: Request) -> Completion:
         raise EngineUnavailable("http://127.0.0.1:9/v1 cannot be reached")

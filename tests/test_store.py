@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from mario.errors import DataError, StoreError
 from mario.provenance import canonical_json, content_hash, derive_seed, from_json, make_manifest, to_json
 from mario.store import AppendLog, Journal, RunStore, ShardWriter, read_jsonl, scan_shards, verify_shards
+from mario.store.jsonl import write_jsonl
 from mario.store.run import read_manifest
 from mario.types import Failure, Observation, ObservationStatus, Sampling, Source, Span, Step, StopReason, Trajectory
 
@@ -215,8 +218,11 @@ def test_two_writers_are_refused(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b'{"a": 1}\n{"a": \n', "line 2: not JSON"),
-        (b"[1]\n", "line 1: expected a JSON object, got list"),
-        (b'{"a": "\xff"}\n', "not UTF-8"),
+        (b"[1]\n", r"line 1: expected a JSON object, got \[1\]"),
+        (b'{"a": "\xff"}\n', "line 1: not UTF-8"),
+        (b'{"a": ' + b"[" * 100_000 + b"\n", "line 1: not JSON"),
+        (b'{"a": ' + b"9" * 5000 + b"}\n", "line 1: not JSON"),
+        (b'{"a": NaN}\n', "line 1: not JSON"),
     ],
 )
 def test_broken_lines_are_named(tmp_path: Path, content: bytes, message: str) -> None:
@@ -227,13 +233,33 @@ def test_broken_lines_are_named(tmp_path: Path, content: bytes, message: str) ->
 
 
 def test_missing_file_and_damaged_gzip_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not exist"):
+    with pytest.raises(DataError, match="no such file; check the path"):
         list(read_jsonl(tmp_path / "no.jsonl"))
     with pytest.raises(DataError, match="is a directory"):
         list(read_jsonl(tmp_path))
     (tmp_path / "a.jsonl.gz").write_bytes(b"plain")
     with pytest.raises(DataError, match="gzip"):
         list(read_jsonl(tmp_path / "a.jsonl.gz"))
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    def rows() -> Iterator[dict[str, int]]:
+        yield {"a": 1}
+        raise KeyboardInterrupt
+
+    write_jsonl(tmp_path / "a.jsonl", [{"a": 0}])
+    with pytest.raises(KeyboardInterrupt):
+        write_jsonl(tmp_path / "a.jsonl", rows())
+    assert [row for _, row in read_jsonl(tmp_path / "a.jsonl")] == [{"a": 0}]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_numbers_that_json_has_not_are_null_everywhere(tmp_path: Path, number: float) -> None:
+    # A server's JSON may say 1e999, and Python reads it as infinity: no record may fall over it.
+    assert content_hash({"x": number}) == content_hash({"x": None})
+    write_jsonl(tmp_path / "a.jsonl", [{"x": [number]}])
+    assert [row for _, row in read_jsonl(tmp_path / "a.jsonl")] == [{"x": [None]}]
 
 
 def test_a_full_disk_is_named_with_its_remedy() -> None:

@@ -46,8 +46,8 @@ def to_json(value: Any) -> Any:
         return [to_json(item) for item in value]
     if isinstance(value, Path):
         return str(value)
-    if isinstance(value, float) and math.isnan(value):
-        return None  # JSON has no NaN; a rate over nothing is null
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has neither NaN nor infinity; a rate over nothing is null
     return value
 
 
@@ -119,7 +119,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no spaces; equal values give equal text. NaN and infinity are refused."""
+    """JSON with sorted keys and no spaces; equal values give equal text. NaN and infinity are null."""
     return json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

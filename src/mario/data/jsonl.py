@@ -1,23 +1,20 @@
-"""JSON lines from a file, one object at a time, with an error message for everything a file can have wrong.
+"""Files of other people's rows: each object with its place, so that a wrong field is named with file and line.
 
-The one idea: whatever is wrong becomes one `DataError` that names the file, the line and the remedy, and memory does
-not grow with the file. What this module does not do: it knows no field of any data set (`readers`, `patches`).
+The one idea: whatever is wrong becomes one `DataError` that names the file, the line and the remedy. What this module
+does not do: read JSON lines (`store.jsonl`), or know a field of any data set (`readers`, `patches`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import json
-import os
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from mario.errors import DataError
 from mario.provenance import canonical_json
+from mario.store.jsonl import read_jsonl, short, unreadable, whole_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ def text_field(record: dict[str, Any], field: str, where: str) -> str:
         )
     value = record[field]
     if not isinstance(value, str):
-        raise DataError(f"{where}: field {field!r} must be a text, got {_short(value)}; correct the line")
+        raise DataError(f"{where}: field {field!r} must be a text, got {short(value)}; correct the line")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -64,34 +61,13 @@ def read_lines(path: Path) -> Iterator[Line]:
     """The objects of a `.jsonl` or `.jsonl.gz` file, lazily; blank lines are skipped.
 
     Raises:
-        DataError: missing, unreadable or empty file, damaged gzip, a line that is not UTF-8 or not a JSON object.
+        DataError: see `store.jsonl.read_jsonl`; also for a file without any object.
     """
-    index = 0
-    for number, raw in enumerate(_raw_lines(path), start=1):
-        if raw.strip():
-            yield Line(parse_object(raw, f"{path}, line {number}"), path, number, index)
-            index += 1
-    if index == 0:
+    index = -1
+    for index, (number, record) in enumerate(read_jsonl(path)):
+        yield Line(record, path, number, index)
+    if index < 0:
         raise DataError(f"{path}: the file is empty, expected one JSON object a line; download or write it again")
-
-
-def parse_object(raw: bytes, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        bad = raw[error.start : error.start + 1].hex()
-        raise DataError(
-            f"{where}: not UTF-8 (byte 0x{bad} at {error.start}); convert it: iconv -f latin1 -t utf-8 FILE > NEW"
-        ) from error
-    except (ValueError, RecursionError) as error:  # ValueError also for an integer of thousands of digits
-        raise DataError(f"{where}: not JSON ({error}), got {_short(raw.decode())}; correct or delete it") from error
-    if not isinstance(value, dict):
-        raise DataError(f"{where}: expected a JSON object, got {_short(value)}; write one object a line")
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
 
 
 def read_whole(path: Path) -> bytes:
@@ -103,34 +79,7 @@ def read_whole(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _raw_lines(path: Path) -> Iterator[bytes]:
-    number = 0
-    try:
-        with _open(path) as file:
-            for number, raw in enumerate(file, start=1):  # noqa: B007 (the last number goes into the message)
-                yield raw
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path}, after line {number}: the gzip file is damaged ({error}); download it again"
-            " (a plain file must not be named .gz)"
-        ) from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: OSError) -> DataError:
-    if isinstance(error, FileNotFoundError):
-        return DataError(f"{path}: no such file; check the path (relative paths start at {Path.cwd()})")
-    if isinstance(error, IsADirectoryError):
-        return DataError(f"{path}: is a directory, expected a .jsonl or .jsonl.gz file; name the file inside it")
-    return DataError(f"{path}: cannot be read ({error.strerror or error}); check its permissions and the disk")
-
-
-def _open(path: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+        raise unreadable(path, error) from error
 
 
 def write_lines(path: Path, records: Iterable[Any]) -> int:
@@ -138,31 +87,12 @@ def write_lines(path: Path, records: Iterable[Any]) -> int:
 
     The same records give the same bytes, gzipped or not (the gzip header carries no time).
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     count = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as plain:
-            file = gzip.GzipFile("", "wb", fileobj=plain, mtime=0) if path.suffix == ".gz" else plain
-            for record in records:
-                file.write(canonical_json(record).encode() + b"\n")
-                count += 1
-            if file is not plain:
-                file.close()
-            plain.flush()
-            os.fsync(plain.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written ({error.strerror or error}); check space and permissions"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):  # gone when all went well; the first error is the one to show
-            part.unlink()
+    with whole_file(path) as plain:
+        file = gzip.GzipFile("", "wb", fileobj=plain, mtime=0) if path.suffix == ".gz" else plain
+        for record in records:
+            file.write(canonical_json(record).encode() + b"\n")
+            count += 1
+        if file is not plain:
+            file.close()
     return count
-
-
-def _short(value: Any) -> str:
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    shown = " ".join(shown.split())
-    return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mario.data.jsonl import parse_object, read_lines, read_whole, text_field, write_lines
+from mario.data.jsonl import read_lines, read_whole, text_field, write_lines
 from mario.data.patches import Patches, apply_patches
 from mario.errors import DataError, MissingExtra
 from mario.provenance import from_json
+from mario.store.jsonl import parse_object
 from mario.types import Problem
 
 HUB_PREFIX = "hub:"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -93,11 +92,9 @@ async def solve_into(
         )
     except ExceptionGroup as group:
         raise _first(group) from group
-    except asyncio.CancelledError:
+    finally:
         store.write_failures(schedule.failures)
-        raise
     progress.failed = len(schedule.failures)
-    store.write_failures(schedule.failures)
     store.finish(progress.counts(), time.monotonic() - began)
     return progress
 

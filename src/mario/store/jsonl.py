@@ -12,48 +12,77 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from mario.errors import DataError, StoreError
 from mario.provenance import to_json
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number (from 1) and object of every non-empty line; `.gz` is read through.
+    """Line number (from 1) and object of every line that is not blank, lazily; `.gz` is read through.
 
     Raises:
-        DataError: the file is missing or unreadable, or a line is not a JSON object; names file, line and remedy.
+        DataError: missing or unreadable file, damaged gzip, a line that is not UTF-8 or not a JSON object.
     """
-    opener = gzip.open if path.suffix == ".gz" else open
+    number = 0
     try:
-        with opener(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    value = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise DataError(
-                        f"{path}, line {number}: not JSON ({error.msg} at column {error.colno}): "
-                        f"{line.strip()[:60]!r}; every line must hold one whole JSON object"
-                    ) from error
-                if not isinstance(value, dict):
-                    raise DataError(f"{path}, line {number}: expected a JSON object, got {type(value).__name__}")
-                yield number, value
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist; check the path") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path} is a directory; name a .jsonl or .jsonl.gz file") from error
-    except UnicodeDecodeError as error:
+        with _open(path) as file:
+            for number, raw in enumerate(file, start=1):
+                if raw.strip():
+                    yield number, parse_object(raw, f"{path}, line {number}")
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
-            f"{path}: byte {error.start} is not UTF-8; convert the file, for example with iconv -t utf-8"
+            f"{path}, after line {number}: the gzip file is damaged ({error}); download it again"
+            " (a plain file must not be named .gz)"
         ) from error
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise DataError(f"{path}: the gzip file is damaged ({error}); fetch it again") from error
-    except PermissionError as error:
-        raise DataError(f"{path} may not be read; check its permissions") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _open(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+
+
+def parse_object(raw: bytes, where: str) -> dict[str, Any]:
+    """A JSON object from its bytes; `where` opens every message.
+
+    Raises:
+        DataError: it is not UTF-8, not JSON (NaN is none), nested without end, or not an object.
+    """
+    try:
+        value = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        bad = raw[error.start : error.start + 1].hex()
+        raise DataError(
+            f"{where}: not UTF-8 (byte 0x{bad} at {error.start}); convert it: iconv -f latin1 -t utf-8 FILE > NEW"
+        ) from error
+    except (ValueError, RecursionError) as error:  # ValueError also for an integer of thousands of digits
+        raise DataError(f"{where}: not JSON ({error}), got {short(raw.decode())}; correct or delete it") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: expected a JSON object, got {short(value)}; write one object a line")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """What a file that cannot be read is called, with its remedy."""
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path}: no such file; check the path (relative paths start at {Path.cwd()})")
+    if isinstance(error, IsADirectoryError):
+        return DataError(f"{path}: is a directory, expected a .jsonl or .jsonl.gz file; name the file inside it")
+    return DataError(f"{path}: cannot be read ({error.strerror or error}); check its permissions and the disk")
+
+
+def short(value: Any) -> str:
+    """A value in one line of at most 60 characters, for a message."""
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
 def dump_line(record: Any) -> bytes:
@@ -68,30 +97,35 @@ def dump_line(record: Any) -> bytes:
 def write_json(path: Path, value: Any) -> None:
     """Write a small JSON file whole or not at all."""
     text = json.dumps(to_json(value), ensure_ascii=False, indent=2) + "\n"
-    with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 def write_jsonl(path: Path, records: Iterable[Any]) -> int:
     """Write records as JSON lines, whole or not at all; returns how many."""
     count = 0
-    with storing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        with temporary.open("wb") as file:
-            for record in records:
-                file.write(dump_line(record))
-                count += 1
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+    with whole_file(path) as file:
+        for record in records:
+            file.write(dump_line(record))
+            count += 1
     return count
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears only when all of it is on disk; nothing is left of one that was not finished."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with storing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+    finally:
+        with suppress(OSError):  # gone when all went well; the first error is the one to show
+            part.unlink()
 
 
 @contextmanager
