@@ -97,6 +97,7 @@ MISUSE = [
     (["grade", "."], 1, ". is a directory"),
     (["grade", "pairs.jsonl", "--out", "pairs.jsonl"], 2, "--out is the file that is read"),
     (["solve", "1+1?"], 2, "make demo"),
+    (["solve", "\udcff", "--engine.endpoint", "http://127.0.0.1:9/v1"], 2, "the question is not UTF-8"),
     (["solve", " "], 2, "the question is empty"),
     (["report", "nowhere"], 1, "has no manifest.json"),
     (["train", "sft", "nowhere", "--out", "o"], 1, "run the stage that makes it"),
@@ -248,6 +249,14 @@ def test_grade_with_one_argument_wants_a_file() -> None:
     done = mario("grade", "7")
     assert done.returncode == 1
     assert "no such file; one pair needs two arguments" in done.stderr
+
+
+def test_doctor_goes_on_past_a_broken_endpoint() -> None:
+    done = mario("doctor", "--endpoint", "nowhere", "--json")
+    findings = {row["what"]: row for row in json.loads(done.stdout)}
+    assert "sandbox" in findings
+    assert findings["server"]["state"] == "broken"
+    assert done.returncode == 1
 
 
 def test_doctor_names_the_sandbox() -> None:

@@ -112,3 +112,56 @@ def test_results_of_something_else_are_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(to_json(make_manifest("evaluate", {}))))
     with pytest.raises(StoreError, match="no finished evaluation"):
         read_results(tmp_path)
+
+
+def evaluated(root: Path, trajectories: list[Trajectory], verdicts: list[Verdict]) -> None:
+    """What `evaluate` leaves behind, with as many verdicts as are given."""
+    from mario.data.readers import write_problems
+    from mario.provenance import make_manifest, to_json
+    from mario.store import ShardWriter, write_json
+    from mario.store.jsonl import write_jsonl
+
+    write_json(root / "manifest.json", make_manifest("evaluate", {}))
+    write_json(root / "summary.json", {"label": "m", "pass_at": {}, "majority_at": {}})
+    write_problems(root / "problems.jsonl", [Problem(t.problem_id, "?", "1", "s", "t") for t in trajectories])
+    write_jsonl(root / "failures.jsonl", [])
+    rows = [
+        {"problem_id": t.problem_id, "sample_index": t.sample_index, "verdict": to_json(v)}
+        for t, v in zip(trajectories, verdicts, strict=False)
+    ]
+    write_jsonl(root / "verdicts.jsonl", rows)
+    writer = ShardWriter(root / "trajectories")
+    for trajectory in trajectories:
+        writer.append(trajectory)
+    writer.seal()
+
+
+def test_results_whose_verdicts_are_older_than_their_attempts_say_what_to_do(tmp_path: Path) -> None:
+    from mario.errors import StoreError
+
+    rows = [judged("a", True), judged("b", False)]
+    trajectories, verdicts = [row.trajectory for row in rows], [row.verdict for row in rows]
+    evaluated(tmp_path / "whole", trajectories, verdicts)
+    assert [row.correct for row in read_results(tmp_path / "whole").judged] == [True, False]
+    evaluated(tmp_path / "killed", trajectories, verdicts[:1])
+    with pytest.raises(StoreError, match=r"no verdict for attempt 0 of problem b; run mario evaluate on it again"):
+        read_results(tmp_path / "killed")
+
+
+def test_examples_that_the_markup_cannot_hold_are_passed_over(tmp_path: Path) -> None:
+    from mario.data.readers import write_problems
+    from mario.evaluate.benchmark import EvaluateConfig, _demonstrations
+    from mario.store import ShardWriter
+    from mario.types import Observation, ObservationStatus, Step
+
+    def taught(name: str, thought: str) -> Trajectory:
+        steps = (Step(thought, "print(1)", Observation("1", ObservationStatus.OK)), Step("So."))
+        return Trajectory(name, 0, "inline", "m", Sampling(), steps, StopReason.ANSWERED, "1")
+
+    writer = ShardWriter(tmp_path / "kept")
+    for trajectory in (taught("a", "The Final Answer: comes later."), taught("b", "Compute.")):
+        writer.append(trajectory)
+    writer.seal()
+    write_problems(tmp_path / "problems.jsonl", [Problem(name, f"{name}?", "1", "s", "t") for name in "ab"])
+    shots, _ = _demonstrations(EvaluateConfig((Path("p"),), shots=1, demonstrations=tmp_path))
+    assert [shot.question for shot in shots] == ["b?"]

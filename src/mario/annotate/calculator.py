@@ -17,7 +17,7 @@ from mario.types import Completion, FinishReason, Problem, Request, Step
 
 
 class CalculatorTeacher:
-    """Knows the problems that `offer` let through, for as long as they are being attempted."""
+    """Knows the problems that `offer` let through until it has taught them, once each."""
 
     def __init__(self, format: Format) -> None:
         self._format = format
@@ -53,10 +53,11 @@ class CalculatorTeacher:
         return completion
 
     def _turn(self, request: Request) -> Completion:
-        made = self._known[request.problem_id]
         if self._format.name == "text":
+            made = self._known.pop(request.problem_id)
             return self._written(request, (Step(made.text_thought),), made.output)
         if request.turn == 0:
+            made = self._known.pop(request.problem_id)
             return self._written(request, (Step(made.thought, made.code),), None)
         steps, _ = self._format.parse(Context(spans=request.spans, messages=request.messages))
         observation = steps[-1].observation

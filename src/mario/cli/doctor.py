@@ -107,7 +107,11 @@ async def _server(endpoint: str, model: str | None) -> Finding:
     from mario.engine import EngineConfig, build_engine
     from mario.types import Request, Sampling, Source, Span
 
-    engine = build_engine(EngineConfig(model=model or "default", endpoint=endpoint, max_retries=0, timeout_seconds=60))
+    config = EngineConfig(model=model or "default", endpoint=endpoint, max_retries=0, timeout_seconds=60)
+    try:
+        engine = build_engine(config)
+    except MarioError as error:
+        return Finding("server", "broken", str(error))
     request = Request("doctor", 0, 0, Sampling(max_new_tokens=4), 0, spans=(Span("1 + 1 =", Source.PROMPT),))
     try:
         completion = await engine.generate(request)

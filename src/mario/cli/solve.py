@@ -44,6 +44,12 @@ def run(argv: list[str]) -> int:
     question = sys.stdin.read() if args.question == "-" else args.question
     if not question.strip():
         raise UsageError('the question is empty; type: mario solve "How much is 17 * 24?"')
+    try:
+        question.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"the question is not UTF-8 (at character {error.start}); type it in a UTF-8 terminal"
+        ) from error
     recipe = resolve(SolveRecipe, args, **_default_model(args))
     trajectory = asyncio.run(_solve(recipe, question.strip(), quiet=args.json))
     if args.json:

@@ -25,7 +25,7 @@ from mario.solve import Progress, SolveConfig
 from mario.solve.attempt import InterpreterConfig, attempt, count_problems
 from mario.store import scan_shards, verify_shards, write_json
 from mario.store.jsonl import write_jsonl
-from mario.transcript import Demonstration
+from mario.transcript import Demonstration, format_named
 from mario.types import Problem, Trajectory, Verdict, VerdictStatus
 
 
@@ -130,18 +130,29 @@ def _check(config: EvaluateConfig) -> int:
 
 
 def _demonstrations(config: EvaluateConfig) -> tuple[tuple[Demonstration, ...], dict[str, str]]:
-    """The first `shots` kept trajectories of the directory, in its own order."""
+    """The first `shots` kept trajectories of the directory that the markup can hold, in its own order."""
     if config.shots == 0 or config.demonstrations is None:
         return (), {}
     root = config.demonstrations
-    chosen = list(islice(scan_shards(root / "kept", Trajectory), config.shots))
+    chosen = list(islice(filter(_is_writable, scan_shards(root / "kept", Trajectory)), config.shots))
     if len(chosen) < config.shots:
-        raise UsageError(f"shots = {config.shots}, but {root} holds only {len(chosen)} kept trajectories")
+        raise UsageError(
+            f"shots = {config.shots}, but {root} holds only {len(chosen)} kept trajectories to show; set fewer shots"
+        )
     if chosen[0].format != config.solve.format:
         raise UsageError(f"{root} is in the {chosen[0].format} format, but solve.format is {config.solve.format}")
     questions = {problem.id: problem.question for problem in read_problems(root / "problems.jsonl")}
     shots = tuple(Demonstration(questions[t.problem_id], t.steps, t.answer or "") for t in chosen)
     return shots, {"demonstrations": verify_shards(root / "kept")}
+
+
+def _is_writable(trajectory: Trajectory) -> bool:
+    """Whether its steps can be written down anew: a model's own turn may hold words of the markup."""
+    try:
+        format_named(trajectory.format).render("", trajectory.steps, trajectory.answer)
+    except ValueError:
+        return False
+    return True
 
 
 def _judge(out: Path) -> list[Judged]:

@@ -64,5 +64,11 @@ def _join(root: Path) -> Iterator[Judged]:
     }
     found = scan_shards(root / "trajectories", Trajectory)
     for trajectory in sorted(found, key=lambda t: (t.problem_id, t.sample_index)):
-        verdict = verdicts[trajectory.problem_id, trajectory.sample_index]
-        yield Judged(problems[trajectory.problem_id], trajectory, verdict)
+        problem = problems.get(trajectory.problem_id)
+        verdict = verdicts.get((trajectory.problem_id, trajectory.sample_index))
+        if problem is None or verdict is None:  # an evaluation that was extended, and killed before it judged
+            raise StoreError(
+                f"{root} has no verdict for attempt {trajectory.sample_index} of problem {trajectory.problem_id}; "
+                "run mario evaluate on it again"
+            )
+        yield Judged(problem, trajectory, verdict)
