@@ -36,9 +36,15 @@ def main() -> None:
     if stamp.exists() and stamp.read_text() == wanted:
         return
     began = time.monotonic()
-    if not (ENVIRONMENT / "bin" / "python").exists():
+    if not (ENVIRONMENT / "bin" / "pip").exists():  # pip comes last: a creation that was cut short is done again
         say("creating .venv")
-        venv.create(ENVIRONMENT, with_pip=True)
+        try:
+            venv.create(ENVIRONMENT, with_pip=True)
+        except subprocess.CalledProcessError:
+            sys.exit(
+                "bootstrap: this Python cannot make environments with pip; on Debian and Ubuntu type "
+                "'apt install python3-venv', then run make again"
+            )
     install_torch()
     say(f"installing mario with {EXTRAS[purpose]}")
     pip("install", "-c", str(CONSTRAINTS), "-e", f"{ROOT}[{EXTRAS[purpose]}]")

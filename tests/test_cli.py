@@ -99,6 +99,8 @@ MISUSE = [
     (["solve", "1+1?"], 2, "make demo"),
     (["solve", "\udcff", "--engine.endpoint", "http://127.0.0.1:9/v1"], 2, "the question is not UTF-8"),
     (["solve", " "], 2, "the question is empty"),
+    (["report", "problems.jsonl"], 1, "problems.jsonl is a file; name the output directory of a run"),
+    (["run", "order.toml"], 2, "stage b: @a stands below it; put a stage after those that it names"),
     (["report", "nowhere"], 1, "has no manifest.json"),
     (["train", "sft", "nowhere", "--out", "o"], 1, "run the stage that makes it"),
     (["train", "sft", "--out", "o"], 2, "data is missing"),
@@ -111,6 +113,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines(folder / "problems.jsonl", [PROBLEM])
     (folder / "typo.toml").write_text('problems = ["problems.jsonl"]\nsolve.sampels = 3\n')
     (folder / "broken.toml").write_text("solve = = 3\n")
+    (folder / "order.toml").write_text(
+        'out = "o"\n[stages.b]\nverb = "annotate"\nproblems = "@a"\n[stages.a]\nverb = "data"\n'
+    )
     (folder / "flat.toml").write_text('problems = ["problems.jsonl"]\nengine = 3\n')
     lines(folder / "twice.jsonl", [PROBLEM, PROBLEM])
     lines(folder / "pairs.jsonl", [{"gold": "1", "pred": "1"}])

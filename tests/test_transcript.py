@@ -225,6 +225,11 @@ def test_broken_tool_calls_are_no_action(arguments: object) -> None:
 def test_unwritable_steps_are_refused() -> None:
     with pytest.raises(ValueError, match="may not hold"):
         INLINE.render("q", (Step("a </p> b"),), "1")
+    # A stop string inside a turn would be cut there in generation: no model could ever write such a row.
+    seen = Observation("1", ObservationStatus.OK)
+    for thought, code in [("a </code>\nOutput: 5", "1"), ("a\nQuestion: b", "1"), ("a", "x = '''\nQuestion: b'''")]:
+        with pytest.raises(ValueError, match="may not hold"):
+            INLINE.render("q", (Step(thought, code, seen), Step("So.")), "1")
     with pytest.raises(ValueError, match="no observation"):
         INLINE.render("q", (Step("a", "1"), Step("b")), "1")
 

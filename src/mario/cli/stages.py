@@ -2,7 +2,7 @@
 
 A stage is a table `[stages.NAME]` with a `verb` and that verb's settings; a text that opens with `@` names another
 stage's output. Every stage writes into OUT/NAME and resumes or is skipped by its own means, so the same
-command goes on after any interruption. The resolved recipe is written beside the outputs.
+command goes on after any interruption. The recipe, with the flags that changed it, is written beside the outputs.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def run(argv: list[str]) -> int:
     experiment = build(Experiment, tables, f"recipe {recipe}")
     if not experiment.stages:
         raise UsageError(f'recipe {args.recipe}: no stages; write a table such as [stages.problems] with verb = "data"')
-    plan = [_stage(name, table, experiment, recipe) for name, table in experiment.stages.items()]
+    plan: list[Stage] = []
+    for name, table in experiment.stages.items():
+        plan.append(_stage(name, table, experiment, recipe, [stage.name for stage in plan]))
     if args.dry_run:
         for stage in plan:
             say(f"{stage.name}: {stage.verb} -> {stage.out}")
@@ -122,12 +124,12 @@ class Stage:
         return 0
 
 
-def _stage(name: str, table: Any, experiment: Experiment, recipe: Path) -> Stage:
+def _stage(name: str, table: Any, experiment: Experiment, recipe: Path, above: list[str]) -> Stage:
     where = f"recipe {recipe}, stage {name}"
     if not isinstance(table, Mapping) or "verb" not in table:
         raise UsageError(f'{where}: no verb; write verb = "…", one of {", ".join(STAGE_VERBS)}')
     verb = str(table["verb"])
-    settings = {key: _linked(value, experiment, where) for key, value in table.items() if key != "verb"}
+    settings = {key: _linked(value, experiment, above, where) for key, value in table.items() if key != "verb"}
     out = experiment.out / (f"{name}.html" if verb == "report" else name)
     return Stage(name, verb, build(_config_class(verb, where), settings, where), out)
 
@@ -157,14 +159,16 @@ def _config_class(verb: str, where: str) -> type:
     raise UsageError(f"{where}: {unknown_key(verb, STAGE_VERBS, 'verb')}")
 
 
-def _linked(value: Any, experiment: Experiment, where: str) -> Any:
+def _linked(value: Any, experiment: Experiment, above: list[str], where: str) -> Any:
     """The value with every `@stage` replaced by that stage's output."""
     if isinstance(value, str) and value.startswith("@"):
         if value[1:] not in experiment.stages:
             raise UsageError(f"{where}: {unknown_key(value[1:], list(experiment.stages), 'stage')}")
+        if value[1:] not in above:
+            raise UsageError(f"{where}: {value} stands below it; put a stage after those that it names")
         return str(experiment.out / value[1:])
     if isinstance(value, Mapping):
-        return {key: _linked(item, experiment, where) for key, item in value.items()}
+        return {key: _linked(item, experiment, above, where) for key, item in value.items()}
     if isinstance(value, list):
-        return [_linked(item, experiment, where) for item in value]
+        return [_linked(item, experiment, above, where) for item in value]
     return value

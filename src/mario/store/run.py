@@ -114,6 +114,10 @@ def read_manifest(root: Path) -> Manifest:
         return from_json(Manifest, json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise StoreError(f"{root} has no manifest.json; is it the output directory of a run?") from error
+    except NotADirectoryError as error:
+        raise StoreError(f"{root} is a file; name the output directory of a run") from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}; check its permissions") from error
     except (ValueError, TypeError) as error:
         raise StoreError(f"{path} is not a manifest: {error}") from error
 

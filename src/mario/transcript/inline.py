@@ -21,9 +21,9 @@ r"""The paper's student format, as spans (arXiv 2401.08190; layout as its releas
 
     Final Answer: ${answer}$
 
-The idea: who wrote what is kept beside the text, so an output that imitates our markup is still an output. Where
-only text is left (`from_text`), lines of an output that look like markup carry a backslash, so that text alone
-parses back to the same steps.
+The idea: who wrote what is kept beside the text, so an output that imitates our markup is still an output. In the
+text, lines of an output that look like markup carry a backslash, so that text alone (`from_text`) parses back to the
+same steps.
 
 The `<p>` that opens each turn is ours (every request is primed with it); `</code>` is the model's, so that it
 learns to stop. Besides the paper's two stop strings a new `Question:` ends a turn: models that were not
@@ -174,12 +174,15 @@ class Inline:
 
 
 def _model_text(step: Step, answer: str | None, may_code: bool) -> str:
-    if CLOSE in step.thought or (may_code and CODE_OPEN in step.thought) or FINAL in step.thought:
-        raise ValueError(f"a thought may not hold {CLOSE}, {CODE_OPEN} or {FINAL!r}: {step.thought[:60]!r}")
+    for mark in (CLOSE, FINAL, CODE_CLOSE, NEXT_QUESTION, *([CODE_OPEN] if may_code else [])):
+        if mark in step.thought:
+            raise ValueError(f"a thought may not hold {mark!r}: {step.thought[:60]!r}")
     text = f"{step.thought}\n{CLOSE}"
     if step.code is not None:
-        if not may_code or CODE_CLOSE in step.code or answer is not None:
-            raise ValueError("a step holds either code or the answer, and code may not hold </code>")
+        if not may_code or answer is not None:
+            raise ValueError("a step holds either code or the answer, and in the text format no code")
+        if CODE_CLOSE in step.code or NEXT_QUESTION in step.code:
+            raise ValueError(f"code may not hold {CODE_CLOSE!r} or {NEXT_QUESTION!r}: a turn stops there")
         return f"{text}\n\n{CODE_OPEN}\n```python\n{step.code}\n```\n{CODE_CLOSE}"
     if answer is None:
         return text
