@@ -226,7 +226,7 @@ def test_grade_reads_json_lines_and_names_the_broken_ones() -> None:
     assert [row["equivalent"] for row in found] == [True, None, False, None]
     assert [row["id"] for row in found] == ["a", 2, "c", 4]
     assert done.returncode == 3
-    assert "row 2: " in done.stderr and "row 4: " in done.stderr
+    assert "line 2: not JSON" in done.stderr and "line 4: no answer" in done.stderr
     assert mario("grade", "-", stdin=good[0]).returncode == 0
 
 
@@ -330,3 +330,20 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     again = mario("annotate", "p", "--out", "o", "--json", cwd=tmp_path)
     assert json.loads(again.stdout)["kept"] == 400
     assert "from before" in again.stderr
+
+
+def test_a_dry_run_shows_the_first_prompt_and_attempts_nothing(tmp_path: Path) -> None:
+    lines(tmp_path / "p.jsonl", [PROBLEM])
+    for verb in ("annotate", "evaluate"):
+        done = mario(verb, "p.jsonl", "--dry-run", "--seed", "3", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "1 problems, 1 samples each: 1 attempts" in done.stdout
+        assert "Question: What is 2 + 3?\n\nSolution:\n\n<p>\n" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["p.jsonl"]
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="argparse words its help differently elsewhere")
+def test_the_page_of_the_command_line_is_current() -> None:
+    script = Path(__file__).resolve().parents[1] / "scripts" / "cli_docs.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mario.annotate import AnnotateConfig, AnnotateResult, annotate
 from mario.cli.arguments import Parser, add_settings, resolve
+from mario.cli.dry_run import show_plan
 from mario.cli.places import needs_out, problems_file
 from mario.cli.progress import Attempts, say
 from mario.provenance import to_json
@@ -23,9 +24,14 @@ def run(argv: list[str]) -> int:
     parser.add_argument("problems", nargs="?", type=Path, help="JSON lines of problems, or their directory")
     parser.add_argument("--out", type=Path, metavar="DIRECTORY")
     parser.add_argument("--json", action="store_true", help="the counts as JSON on stdout")
-    add_settings(parser, AnnotateConfig, skip=("problems",))
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and the first prompt; attempt nothing")
+    add_settings(parser, AnnotateConfig, skip=("problems",), short={"solve.seed": "seed"})
     args = parser.parse(argv)
     config = resolve(AnnotateConfig, args, problems=args.problems)
+    if args.dry_run:
+        who = "the calculator teacher" if config.teacher == "calculator" else config.engine.model
+        show_plan((config.problems,), config.limit, who, config.solve)
+        return 0
     result = annotate_with_progress(config, needs_out(args.out, "annotate"))
     print(json.dumps(to_json(result), indent=2) if args.json else table(result))
     return 3 if result.failures else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -25,6 +25,18 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument("-h", "--help", action="help", help="show this and stop")
 
+    def format_usage(self) -> str:
+        """Without the settings: they are listed below, and there are many."""
+        plain = argparse.ArgumentParser(prog=self.prog, add_help=False)
+        for action in self._actions:
+            if not action.dest.startswith(_FLAG):
+                plain._add_action(action)
+        return plain.format_usage().rstrip() + " [--setting VALUE …]\n"
+
+    def format_help(self) -> str:
+        self.usage = self.format_usage().removeprefix("usage: ").rstrip()
+        return super().format_help()
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see: {self.prog} --help")
 
@@ -38,8 +50,10 @@ class Parser(argparse.ArgumentParser):
         return args
 
 
-def add_settings(parser: Parser, kind: type, *, skip: Sequence[str] = ()) -> None:
-    """One flag a setting; the ones in `skip` are positional arguments of the verb."""
+def add_settings(
+    parser: Parser, kind: type, *, skip: Sequence[str] = (), short: Mapping[str, str] | None = None
+) -> None:
+    """One flag a setting, but for those in `skip`, which are positional; `short` gives some paths a second name."""
     parser.add_argument("--recipe", type=Path, metavar="FILE", help="TOML file with these settings; flags win over it")
     group = parser.add_argument_group("settings")
     for setting in settings(kind):
@@ -48,6 +62,8 @@ def add_settings(parser: Parser, kind: type, *, skip: Sequence[str] = ()) -> Non
         names = [f"--{setting.path}"]
         if "_" in setting.path:
             names.append(f"--{setting.path.replace('_', '-')}")
+        if short and setting.path in short:
+            names.append(f"--{short[setting.path]}")
         action = group.add_argument(
             *names,
             dest=_FLAG + setting.path,

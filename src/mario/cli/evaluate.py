@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from mario.cli.arguments import Parser, add_settings, resolve
+from mario.cli.dry_run import show_plan
 from mario.cli.places import needs_out, problems_file
 from mario.cli.progress import Attempts, say
 from mario.evaluate import EvaluateConfig, Summary, evaluate
+from mario.evaluate.benchmark import worked_examples
 from mario.evaluate.metrics import Estimate
 from mario.provenance import to_json
 
@@ -25,9 +27,13 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="DIRECTORY")
     parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout")
     parser.add_argument("--fail-under", type=float, metavar="SHARE", help="exit 4 when accuracy is below this (0 to 1)")
-    add_settings(parser, EvaluateConfig, skip=("problems",))
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and the first prompt; attempt nothing")
+    add_settings(parser, EvaluateConfig, skip=("problems",), short={"solve.seed": "seed"})
     args = parser.parse(argv)
     config = resolve(EvaluateConfig, args, problems=args.problems)
+    if args.dry_run:
+        show_plan(config.problems, config.limit, config.engine.model, config.solve, worked_examples(config)[0])
+        return 0
     summary = evaluate_with_progress(config, needs_out(args.out, "evaluate"))
     print(json.dumps(to_json(summary), indent=2) if args.json else table(summary))
     if summary.failures:

@@ -42,7 +42,7 @@ def run(argv: list[str]) -> int:
     parser.add_argument("stage", choices=["sft"], help="sft: supervised fine-tuning")
     parser.add_argument("data", nargs="*", type=Path, help="output directories of mario annotate")
     parser.add_argument("--out", type=Path, metavar="DIRECTORY")
-    add_settings(parser, TrainRecipe, skip=("data",))
+    add_settings(parser, TrainRecipe, skip=("data",), short={"train.seed": "seed"})
     args = parser.parse(argv)
     recipe = resolve(TrainRecipe, args, data=args.data)
     print(table(train_with_progress(recipe, needs_out(args.out, "train"))))

@@ -47,6 +47,8 @@ class DataConfig:
             raise UsageError(f"source {self.source} needs path: a file, a directory or hub:owner/name")
         if self.source == "wordproblems" and self.patches:
             raise UsageError("patches correct references of data sets; word problems are made with exact ones")
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"limit must be a positive integer, got {self.limit}")
 
 
 def collect(config: DataConfig) -> Iterator[Problem]:

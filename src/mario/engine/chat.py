@@ -7,12 +7,14 @@ or where its chat template writes them as `<tool_call>{json}</tool_call>`; for a
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mario.errors import EngineError
 
+MAX_DEPTH = 100  # of JSON that a model wrote; records are walked recursively
 _TAGGED_CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
 
 
@@ -72,10 +74,24 @@ def load_json(text: str) -> Any:
     def refuse(name: str) -> None:
         raise ValueError(f"{name} is no JSON")
 
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    def finite(digits: str) -> float:
+        value = float(digits)
+        if math.isinf(value):
+            raise ValueError(f"{digits[:20]} is out of range")
+        return value
+
+    if _depth(text) > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    return json.loads(text, parse_constant=refuse, parse_float=finite)
+
+
+def _depth(text: str) -> int:
+    """A bound on the nesting: brackets inside strings count too, which errs on the safe side."""
+    depth = deepest = 0
+    for character in text:
+        depth += (character in "[{") - (character in "]}")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _reads_calls(tokenizer: Any) -> bool:

@@ -91,7 +91,7 @@ def evaluate(
         DataError: the problems cannot be read. EngineError, InterpreterError, StoreError: see `solve.attempt`.
     """
     total = _check(config)
-    demonstrations, inputs = _demonstrations(config)
+    demonstrations, inputs = worked_examples(config)
     engine = build_engine(config.engine, report)
     label = config.label or config.engine.model
     progress = attempt(
@@ -129,7 +129,7 @@ def _check(config: EvaluateConfig) -> int:
     return count_problems(_problems(config), ", ".join(map(str, config.problems)))
 
 
-def _demonstrations(config: EvaluateConfig) -> tuple[tuple[Demonstration, ...], dict[str, str]]:
+def worked_examples(config: EvaluateConfig) -> tuple[tuple[Demonstration, ...], dict[str, str]]:
     """The first `shots` kept trajectories of the directory that the markup can hold, in its own order."""
     if config.shots == 0 or config.demonstrations is None:
         return (), {}
