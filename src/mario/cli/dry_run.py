@@ -6,6 +6,7 @@ import json
 from itertools import islice
 from pathlib import Path
 
+from mario.cli.places import problems_file
 from mario.data.readers import read_problems
 from mario.solve import SolveConfig
 from mario.transcript import Demonstration, format_named
@@ -19,7 +20,7 @@ def show_plan(
     demonstrations: tuple[Demonstration, ...] = (),
 ) -> None:
     """Count the problems (so every row is read and checked) and print the first prompt."""
-    problems = [problem for file in files for problem in islice(read_problems(file), limit)]
+    problems = [problem for file in files for problem in islice(read_problems(problems_file(file)), limit)]
     attempts = len(problems) * solve.samples
     print(
         f"{len(problems)} problems, {solve.samples} samples each: {attempts} attempts by {who}, format {solve.format}"
