@@ -270,7 +270,7 @@ def test_rows_in_rows_out() -> None:
     assert [r["id"] for r in results] == ["a", "b", "c", "d", "e", 6]
     assert [r["equivalent"] for r in results] == [True, False, True, False, False, True]
     assert results[3]["status"] == "answer_unparsed"
-    assert list(results[0]) == ["id", "equivalent", "status", "reason", "reference", "answer"]
+    assert list(results[0]) == ["id", "equivalent", "status", "reason", "type", "reference", "answer"]
     json.dumps(results)
 
 

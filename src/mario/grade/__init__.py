@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mario.grade.classes import group
+    from mario.grade.crosscheck import MathVerify, Opinion, cross_check, disagree
     from mario.grade.extraction import Extraction, ExtractionRule, extract, extract_answer
     from mario.grade.judge import answer_type, canonical, grade, is_equivalent
     from mario.grade.kinds import AnswerType
+    from mario.grade.lines import Graded, grade_lines
     from mario.grade.options import STRICT, Options
     from mario.grade.pool import GraderPool, grade_all, grade_all_async
     from mario.grade.rows import grade_rows
@@ -26,16 +28,22 @@ _HOME = {
     "AnswerType": "kinds",
     "Extraction": "extraction",
     "ExtractionRule": "extraction",
+    "Graded": "lines",
     "GraderPool": "pool",
+    "MathVerify": "crosscheck",
+    "Opinion": "crosscheck",
     "Options": "options",
     "STRICT": "options",
     "answer_type": "judge",
     "canonical": "judge",
+    "cross_check": "crosscheck",
+    "disagree": "crosscheck",
     "extract": "extraction",
     "extract_answer": "extraction",
     "grade": "judge",
     "grade_all": "pool",
     "grade_all_async": "pool",
+    "grade_lines": "lines",
     "grade_rows": "rows",
     "group": "classes",
     "is_equivalent": "judge",
@@ -59,15 +67,21 @@ __all__ = [
     "AnswerType",
     "Extraction",
     "ExtractionRule",
+    "Graded",
     "GraderPool",
+    "MathVerify",
+    "Opinion",
     "Options",
     "answer_type",
     "canonical",
+    "cross_check",
+    "disagree",
     "extract",
     "extract_answer",
     "grade",
     "grade_all",
     "grade_all_async",
+    "grade_lines",
     "grade_rows",
     "group",
     "is_equivalent",

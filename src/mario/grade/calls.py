@@ -42,6 +42,8 @@ def call(kind: str, args: list[Node]) -> Node:
             return Apply("add", (real, Apply("mul", (imaginary, Constant("i")))))
         case "matrix", [rows]:
             return matrix_of(rows)
+        case "polynomial", [body, *_]:
+            return body
         case (("=" | "!=" | "<" | "<=" | ">" | ">="), [left, right]):
             return Relation((kind,), (left, right))
         case (("and" | "or" | "union" | "intersection"), [_, _, *_]):

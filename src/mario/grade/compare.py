@@ -12,7 +12,7 @@ from mario.grade.calls import matrix_of
 from mario.grade.notations import same_numeral, same_time
 from mario.grade.numeric import Match, same_value
 from mario.grade.options import Options
-from mario.grade.proportion import proportional
+from mario.grade.proportion import proportional, same_equation
 from mario.grade.sets import NotASet, RealSet, real_set, same_set
 from mario.grade.shape import is_name, simple
 from mario.grade.tree import (
@@ -227,6 +227,9 @@ def _named(node: Node) -> list[tuple[Node, Node]] | None:
 
 
 def _equations(a: Node, b: Node, options: Options) -> Match:
+    if isinstance(a, Mapping) and isinstance(b, Mapping) and not (_named(a) and _named(b)):
+        entries = [tuple(Sequence("()", pair) for pair in node.pairs) for node in (a, b)]
+        return _unordered(entries[0], entries[1], options)
     named_a, named_b = _named(a), _named(b)
     if named_a and named_b:
         direct = _by_name(named_a, named_b, options)
@@ -311,7 +314,7 @@ def _two_equations(a: Relation, b: Relation, options: Options) -> Match:
         return _all(list(zip(a.terms, b.terms, strict=True)), options)
     f = Apply("add", (a.terms[0], Apply("neg", (a.terms[1],))))
     g = Apply("add", (b.terms[0], Apply("neg", (b.terms[1],))))
-    match = proportional(f, g, positive=False)
+    match = same_equation(f, g)
     if match.same is None:  # two identities: they agree when their sides do
         return _all(list(zip(a.terms, b.terms, strict=True)), options)
     return match

@@ -74,6 +74,7 @@ CALLS: dict[str, str] = {
     "int64": "wrap",
     "int32": "wrap",
     "array": "matrix",
+    "tensor": "matrix",
     "Matrix": "matrix",
     "ImmutableMatrix": "matrix",
     "ImmutableDenseMatrix": "matrix",
@@ -111,6 +112,7 @@ CALLS: dict[str, str] = {
     "Limit": "limit",
     "Derivative": "derivative",
     "Piecewise": "piecewise",
+    "Poly": "polynomial",
 }
 
 CONSTANTS: dict[str, str] = {
@@ -315,10 +317,12 @@ PART_WORDS |= {f"{word}s": value for word, value in PART_WORDS.items() if word n
 SCALE_WORDS = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
 CONNECTIVES = frozenset({"and", "or"})
+# Words that are read as signs and numbers, even inside `\\text{..}`.
+SPOKEN = CONNECTIVES | {"percent", "pi", "infinity", "per"} | SCALE_WORDS.keys()
 # Words that make a phrase more than "number and unit".
 PROSE = frozenset(
     words(
         "is are was the it i you we that this to be not no less more than over under greater at times plus "
-        "minus of if when then so because there for with without by from answer hope drop table while pass"
+        "minus of if when then so because there for with without by from answer"
     )
 )

@@ -10,6 +10,7 @@ What this file does not do: no units, no containers, no equations.
 from __future__ import annotations
 
 from fractions import Fraction
+from math import prod
 from typing import NamedTuple
 
 from flint import acb, arb
@@ -106,12 +107,20 @@ def _compare(a: Node, b: Node, left: Fraction | None, right: Fraction | None) ->
 
 
 def _infinity(node: Node) -> int:
+    """The sign of an infinity, with a rational factor or without; 0 for what is none."""
     match node:
+        case Apply("mul", args):
+            signs = [_infinity(arg) or _sign(rational(arg)) for arg in args]
+            return prod(signs) if any(_infinity(arg) for arg in args) else 0
         case Constant("oo"):
             return 1
         case Apply("neg", (Constant("oo"),)):
             return -1
     return 0
+
+
+def _sign(value: Fraction | None) -> int:
+    return 0 if value is None else (value > 0) - (value < 0)
 
 
 def _constants(a: Node, b: Node, log_base: int) -> Match:

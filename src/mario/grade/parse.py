@@ -256,7 +256,12 @@ class Parser(Numerals, Brackets, Structures, Units):
             return Symbol(token.text)
         if token.kind == "word" and len(token.text) <= 3 and not self.alone() and after.kind not in ("word", "text"):
             letters = tuple(Constant(c.lower()) if c in "eiI" else Symbol(c) for c in token.text)
-            return Apply("mul", letters)
+            if after.text not in ("^", "_", "!"):
+                return Apply("mul", letters)
+            self.tokens.insert(
+                self.at, Token("name", "i" if token.text[-1] == "I" else token.text[-1])
+            )  # ab^2 is a times b^2
+            return binary("mul", Apply("mul", letters[:-1]), self.expression(JUXTAPOSED + 1))
         parts = [token.text]
         while self.peek().kind in ("word", "text"):
             parts.append(self.next().text)

@@ -11,21 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
 from itertools import islice
 
+from mario.grade.children import Children, in_order, task
 from mario.grade.judge import DEFAULT, grade
 from mario.grade.kinds import AnswerType
 from mario.grade.options import Options
-from mario.process import Child, ChildDied, ChildTimedOut, python_worker
+from mario.process import ChildDied, ChildTimedOut
 from mario.types import Verdict, VerdictStatus
 
 CHUNK = 200  # pairs a request: 20 ms of work, so that a frame's cost is small beside it
-START_SECONDS = 60.0
 CHUNK_SECONDS = 60.0  # a back stop; the pure part is bounded by operation counts
 Pair = tuple[str, str]
 
@@ -48,8 +45,7 @@ class GraderPool:
         self.answer_type = AnswerType(answer_type) if answer_type is not None else None
         self.options = options
         self.symbolic_seconds = symbolic_seconds
-        self._idle: list[Child] = []
-        self._lock = threading.Lock()
+        self._children = Children()
 
     def __enter__(self) -> GraderPool:
         return self
@@ -58,10 +54,7 @@ class GraderPool:
         self.close()
 
     def close(self) -> None:
-        with self._lock:
-            children, self._idle = self._idle, []
-        for child in children:
-            child.close()
+        self._children.close()
 
     def grade(self, pairs: list[Pair]) -> list[Verdict]:
         """Verdicts of a few pairs, in order."""
@@ -94,32 +87,9 @@ class GraderPool:
         return Verdict(VerdictStatus.UNDECIDED, reason, verdict.reference, verdict.answer)
 
     def _ask(self, pairs: list[Pair], *, symbolic: bool, seconds: float) -> list[Verdict]:
-        task = {
-            "pairs": pairs,
-            "type": self.answer_type,
-            "options": asdict(self.options),
-            "symbolic": symbolic,
-        }
-        child = self._take(symbolic)
-        try:
-            reply = child.ask(json.dumps(task).encode(), seconds)
-        except (ChildDied, ChildTimedOut):
-            child.close()
-            raise
-        with self._lock:
-            self._idle.append(child)
+        head = task(self.options, symbolic=symbolic, answer_type=self.answer_type, kind="pairs")
+        reply = self._children.ask(head, json.dumps(pairs).encode(), seconds)
         return [Verdict(VerdictStatus(s), reason, r, a) for s, reason, r, a in json.loads(reply)]
-
-    def _take(self, symbolic: bool) -> Child:
-        with self._lock:
-            if self._idle:
-                child = self._idle.pop()
-            else:
-                child = Child(python_worker("mario.grade.worker"))
-        # An empty task costs nothing on a warm child and pays for the imports of a cold one.
-        warm: dict[str, object] = {"pairs": [], "type": None, "options": {}, "symbolic": symbolic}
-        child.ask(json.dumps(warm).encode(), START_SECONDS)
-        return child
 
 
 def grade_all(
@@ -138,21 +108,13 @@ def grade_all(
             for pair in source:
                 yield pool.grade([pair])[0]
             return
-        with ThreadPoolExecutor(pool.workers) as threads:
-            waiting: deque[Future[list[Verdict]]] = deque()
-            try:
-                while True:
-                    while len(waiting) < pool.workers + 2:
-                        chunk = list(islice(source, CHUNK))
-                        if not chunk:
-                            break
-                        waiting.append(threads.submit(pool.grade, chunk))
-                    if not waiting:
-                        return
-                    yield from waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        for verdicts in in_order(pool.grade, _chunks(source), pool.workers):
+            yield from verdicts
+
+
+def _chunks(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
+    while chunk := list(islice(pairs, CHUNK)):
+        yield chunk
 
 
 async def grade_all_async(

@@ -7,7 +7,49 @@ from __future__ import annotations
 
 from mario.grade.balls import Evaluation, OverBudget, Undefined, precision
 from mario.grade.numeric import ENOUGH, ROUNDS, Match
-from mario.grade.tree import Node, symbols
+from mario.grade.shape import simple
+from mario.grade.tree import Apply, Node, Number, symbols
+
+MAX_CLEARED = 12  # terms that are brought over one denominator
+
+
+def same_equation(f: Node, g: Node) -> Match:
+    """Do f = 0 and g = 0 agree: is one a multiple of the other, as written or without denominators?"""
+    match = proportional(f, g, positive=False)
+    if match.same is not False:
+        return match
+    (top_f, bottom_f), (top_g, bottom_g) = _fraction(f), _fraction(g)
+    if not symbols(bottom_f) and not symbols(bottom_g):
+        return match
+    cleared = proportional(top_f, top_g, positive=False)
+    return Match(True, f"{cleared.reason}, denominators cleared") if cleared.same else match
+
+
+def _fraction(node: Node) -> tuple[Node, Node]:
+    """Numerator and denominator of an expression; the denominator is 1 where that would take too many terms."""
+    one = simple(1)
+    match node:
+        case Apply("neg", (inner,)):
+            top, bottom = _fraction(inner)
+            return Apply("neg", (top,)), bottom
+        case Apply("div", (x, y)):
+            (a, b), (c, d) = _fraction(x), _fraction(y)
+            return Apply("mul", (a, d)), Apply("mul", (b, c))
+        case Apply("pow", (base, Number(power))) if power < 0 and power.denominator == 1:
+            return one, Apply("pow", (base, Number(-power)))
+        case Apply("mul", args) if len(args) <= MAX_CLEARED:
+            parts = [_fraction(arg) for arg in args]
+            return Apply("mul", tuple(top for top, _ in parts)), Apply("mul", tuple(bottom for _, bottom in parts))
+        case Apply("add", args) if len(args) <= MAX_CLEARED:
+            parts = [_fraction(arg) for arg in args]
+            tops = [
+                Apply("mul", (top, *(bottom for j, (_, bottom) in enumerate(parts) if j != i and symbols(bottom))))
+                if symbols(bottom_i)
+                else Apply("div", (Apply("mul", (top, *(b for _, b in parts if symbols(b)))), bottom_i))
+                for i, (top, bottom_i) in enumerate(parts)
+            ]
+            return Apply("add", tuple(tops)), Apply("mul", (one, *(b for _, b in parts if symbols(b))))
+    return node, one
 
 
 def proportional(f: Node, g: Node, positive: bool) -> Match:

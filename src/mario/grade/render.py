@@ -9,7 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from mario.grade.exact import rational
-from mario.grade.names import GREEK, words
+from mario.grade.names import GREEK, SPOKEN, words
 from mario.grade.tree import (
     ELLIPSIS,
     Apply,
@@ -59,7 +59,9 @@ def _text(node: Node, level: int) -> str:
         case Constant(name):
             return _CONSTANTS.get(name, name)
         case Text(words):
-            return f"\\text{{{' '.join(words)}}}"
+            # Words that would not be read back as words stand in a typewriter's font.
+            command = "text" if all(word.isalpha() and word not in SPOKEN for word in words) else "texttt"
+            return f"\\{command}{{{' '.join(words)}}}"
         case Option(letter):
             return f"({letter})"
         case Based(digits, base):

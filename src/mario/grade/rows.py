@@ -13,66 +13,83 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mario.grade.extraction import extract
-from mario.grade.judge import DEFAULT
+from mario.grade.judge import DEFAULT, Decide, answer_type, grade
 from mario.grade.options import Options
 from mario.grade.pool import grade_all
+from mario.types import Verdict, VerdictStatus
 
 REFERENCE_FIELDS = ("gold", "reference")
 ANSWER_FIELDS = ("pred", "answer")
 TEXT_FIELDS = ("solution", "output")
 ERROR = "error"
+UNDECIDED = str(VerdictStatus.UNDECIDED)
 
 
 class BadRow(Exception):
     """What is wrong with a row, in words for its author."""
 
 
-def grade_rows(
-    rows: Iterable[object], *, workers: int = 1, options: Options = DEFAULT, symbolic_seconds: float = 5.0
-) -> Iterator[dict[str, Any]]:
-    """One result a row, in order: id, equivalent, status, reason, reference, answer.
-
-    `status` is a `VerdictStatus`, or `error` for a row that cannot be graded; then `equivalent` is None and `id` is
-    the row's own id, or its number (from 1) where it has none.
-    """
-    heads: deque[tuple[object, str | None]] = deque()
-
-    def pairs() -> Iterator[tuple[str, str]]:
-        for number, row in enumerate(rows, start=1):
-            identity = row.get("id", number) if isinstance(row, Mapping) else number
-            try:
-                pair = pair_of(row)
-            except BadRow as error:
-                heads.append((identity, str(error)))
-                pair = ("0", "0")  # keeps the place; its verdict is thrown away
-            else:
-                heads.append((identity, None))
-            yield pair
-
-    for verdict in grade_all(pairs(), workers=workers, options=options, symbolic_seconds=symbolic_seconds):
-        identity, error = heads.popleft()
-        if error is not None:
-            yield _result(identity, None, ERROR, error, None, None)
-        else:
-            status = str(verdict.status)
-            yield _result(identity, verdict.equivalent, status, verdict.reason, verdict.reference, verdict.answer)
-
-
-def _result(
-    identity: object, equivalent: bool | None, status: str, reason: str, reference: str | None, answer: str | None
+def graded_row(
+    row: object, number: int, options: Options = DEFAULT, last_resort: Decide | None = None
 ) -> dict[str, Any]:
-    return {
-        "id": identity,
-        "equivalent": equivalent,
-        "status": status,
-        "reason": reason,
-        "reference": reference,
-        "answer": answer,
+    """The result of one row, the `number`-th of its file: id, equivalent, status, reason, type, reference, answer.
+
+    `status` is a `VerdictStatus`, or `error` for a row that cannot be graded; then `equivalent` is None. `id` is the
+    row's own, or its number where it has none. `type` is that of the reference.
+    """
+    try:
+        reference, answer = pair_of(row)
+    except BadRow as error:
+        return result_of(row, number, str(error))
+    try:
+        verdict = grade(reference, answer, options=options, last_resort=last_resort)
+    except Exception as error:  # one pair must not cost the rest
+        verdict = Verdict(VerdictStatus.UNDECIDED, f"{type(error).__name__}: {error}"[:300])
+    return result_of(row, number, verdict, reference)
+
+
+def result_of(row: object, number: int, verdict: Verdict | str, reference: str = "") -> dict[str, Any]:
+    """The result of a row from its verdict, or from the words that say what is wrong with it."""
+    result: dict[str, Any] = {"id": row.get("id", number) if isinstance(row, Mapping) else number}
+    if isinstance(verdict, str):
+        nothing = {"type": None, "reference": None, "answer": None}
+        return result | {"equivalent": None, "status": ERROR, "reason": verdict} | nothing
+    return result | {
+        "equivalent": verdict.equivalent,
+        "status": str(verdict.status),
+        "reason": verdict.reason,
+        "type": str(answer_type(reference)),
+        "reference": verdict.reference,
+        "answer": verdict.answer,
     }
 
 
+def grade_rows(
+    rows: Iterable[object], *, workers: int = 1, options: Options = DEFAULT, symbolic_seconds: float = 5.0
+) -> Iterator[dict[str, Any]]:
+    """One result a row, in order: see `graded_row`."""
+    heads: deque[tuple[int, object, str, str]] = deque()
+
+    def pairs() -> Iterator[tuple[str, str]]:
+        for number, row in enumerate(rows, start=1):
+            try:
+                pair = pair_of(row)
+            except BadRow as error:
+                heads.append((number, row, "", str(error)))
+                pair = ("0", "0")  # keeps the place; its verdict is thrown away
+            else:
+                heads.append((number, row, pair[0], ""))
+            yield pair
+
+    for verdict in grade_all(pairs(), workers=workers, options=options, symbolic_seconds=symbolic_seconds):
+        number, row, reference, error = heads.popleft()
+        yield result_of(row, number, error or verdict, reference)
+
+
 def pair_of(row: object) -> tuple[str, str]:
-    """Reference and answer of a row. Raises `BadRow`."""
+    """Reference and answer of a row; bytes are a line that is no JSON. Raises `BadRow`."""
+    if isinstance(row, bytes):
+        raise BadRow(f"not JSON: {row.strip()[:60].decode('utf-8', 'replace')!r}")
     if not isinstance(row, Mapping):
         raise BadRow(f"expected a JSON object, got {type(row).__name__}")
     reference = _field(row, REFERENCE_FIELDS)

@@ -22,6 +22,7 @@ from mario.grade.tree import (
     Text,
     Unparsed,
     integer,
+    walk,
 )
 
 JUXTAPOSED = 33  # how tightly factors side by side bind
@@ -112,7 +113,8 @@ class Structures(Cursor):
                 inner = self.argument()
                 if text == "underline":
                     return inner
-                return Symbol(letters_of(inner)) if text != "vec" or isinstance(inner, Symbol) else inner
+                named = text != "vec" or all(isinstance(part, Symbol | Apply) for part in walk(inner))
+                return Symbol(letters_of(inner)) if named else inner
         raise Unparsed(f"cannot read {text}")
 
     def root(self) -> Node:

@@ -69,6 +69,7 @@ _SCAN = re.compile(
 _GROUPS = re.compile(r"\d{1,3}(?:,\d{3})+(?![\d,]|,\d)(?:\.\d+)?")
 _PYTHON = re.compile(r"\*\*|[A-Za-z]\w*\(|\w\*\w|\d \* ")
 _PY_IDENT = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)*")
+_VERBATIM = re.compile(r"(?=.*[a-z])[a-z0-9]{2,}(?: [a-z0-9]+)*|[a-z0-9](?: [a-z0-9]+)+")
 _ENV = re.compile(r"\s*\{\s*([A-Za-z]+)\*?\s*\}(\s*\{[|clr\s]*\})?")
 _OPEN_COMMANDS = {"lfloor": "lfloor", "lceil": "lceil", "lvert": "|", "lVert": "||", "langle": "<", "lbrace": "\\{"}
 _OPEN_COMMANDS |= {"lbrack": "["}
@@ -232,6 +233,8 @@ class Scanner:
         bare = bare.lstrip("~ ")
         if name in FONTS and after_value and (bare == "min" or (len(bare) == 1 and bare in NORMAL)):
             self.add("text", bare)  # units are set in roman type
+        elif name == "texttt" and _VERBATIM.fullmatch(bare):
+            self.add("string", bare)
         elif name in FONTS and bare in FUNCTIONS:
             self.named(bare, backslash=True)
         elif name == "operatorname" and bare.isalpha() and len(bare) > 1:
@@ -313,6 +316,9 @@ class Scanner:
             self.named(name, backslash=False)
         elif name.lower() in CONNECTIVES:
             self.add("sep", name.lower())
+        elif called and len(name) in (2, 3) and name.isalpha() and name.islower():
+            for letter in name:  # ab(a + b) is a product
+                self.add("name", letter)
         elif called:
             self.add("func", f"?{name}")
         elif name in GREEK:

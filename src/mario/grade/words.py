@@ -14,7 +14,9 @@ from mario.grade.tree import Clock, Constant, Node, Number, Option, Text
 _DRESS = re.compile(r"\\(?:text|mbox|mathrm|textbf|textit|mathbf|textrm|rm|bf)(?![A-Za-z])|[{}$]|\\[ ,;]")
 _CLOCK = re.compile(r"(?:at )?(\d{1,2}) ?: ?(\d{2})(?: ?: ?(\d{2}))?(?:\s*([ap])\.?\s*m\.?)?", re.IGNORECASE)
 _HOUR = re.compile(r"(\d{1,2})\s*([ap])\.?\s*m\.?", re.IGNORECASE)
-_OPTION = re.compile(r"\(([A-Za-z])\)\s*(?=\S)(?![+\-*/^=(\d]).+|([A-Z])\s*[.):]\s+\S.*|\(?([A-Za-z])[.)]", re.DOTALL)
+_OPTION = re.compile(
+    r"\(([A-Za-z])\)\s*(?=\S)(?![+\-*/^=(\d]).+|\(([A-E])\)\s+\d.*|([A-Z])\s*[.):]\s+\S.*|\(?([A-Za-z])[.)]", re.DOTALL
+)
 _CHOICE = re.compile(r"(?:option|choice)\s*\(?([A-Za-z])\)?", re.IGNORECASE)
 _PROSE = re.compile(r"[A-Za-z0-9 ,.'\"\-:;!?&/()%\n]+")
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
@@ -39,7 +41,7 @@ def special(text: str) -> Node | None:
         return Option(found[1].upper())
     found = _OPTION.fullmatch(bare)
     if found:
-        return Option((found[1] or found[2] or found[3]).upper())
+        return Option((found[1] or found[2] or found[3] or found[4]).upper())
     low = bare.lower().replace("-", " ")
     if low in _ALL_REALS:
         return Constant("RR")

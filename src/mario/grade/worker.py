@@ -1,8 +1,8 @@
-"""The child process of a grading pool: answers chunks of pairs, and single pairs for SymPy.
+"""The child process of a grading pool: answers chunks of pairs or of lines, and single ones for SymPy.
 
-A request is JSON: `{"pairs": [[reference, answer], ..], "type": .., "options": {..}, "symbolic": bool}`; the reply is a
-list of [status, reason, reference, answer]. A chunk needs milliseconds; a symbolic request may need for ever, and the
-parent kills it.
+A request is a head (JSON: `kind`, `type`, `options`, `symbolic`) on its first line, then a body. Pairs come as JSON
+`[[reference, answer], ..]` and go as a list of [status, reason, reference, answer]; lines come and go as text (see
+`lines`). A chunk needs milliseconds; a symbolic request may need for ever, and the parent kills it.
 
 What it does not do: it keeps no state between requests but caches.
 """
@@ -13,6 +13,7 @@ import json
 
 from mario.grade.judge import Decide, grade
 from mario.grade.kinds import AnswerType
+from mario.grade.lines import graded, to_bytes
 from mario.grade.options import Options
 from mario.process import serve
 
@@ -20,7 +21,8 @@ MEMORY_MB = 1024
 
 
 def handle(request: bytes) -> bytes:
-    task = json.loads(request)
+    head, _, body = request.partition(b"\n")
+    task = json.loads(head)
     options = Options(**task["options"])
     answer_type = AnswerType(task["type"]) if task["type"] else None
     last: Decide | None = None
@@ -28,8 +30,12 @@ def handle(request: bytes) -> bytes:
         from mario.grade.symbolic import decide
 
         last = decide
+    if not body:
+        return b""
+    if task["kind"] == "lines":
+        return to_bytes(graded(body.splitlines(keepends=True), task["first"], options, last))
     out = []
-    for reference, answer in task["pairs"]:
+    for reference, answer in json.loads(body):
         try:
             verdict = grade(reference, answer, answer_type=answer_type, options=options, last_resort=last)
             out.append([verdict.status, verdict.reason, verdict.reference, verdict.answer])
