@@ -36,7 +36,8 @@ def group(answers: Several[str | None]) -> list[list[int]]:
         name = render(tree) if tree is not None else "?" + " ".join(answer.split())
         names.setdefault(name, []).append(index)
         if tree is not None:
-            trees.setdefault(name, tree)
+            # Two trees may print alike; which one stands for the name must not depend on the order of the answers.
+            trees[name] = min(trees[name], tree, key=repr) if name in trees else tree
     return sorted(sorted(i for name in members for i in names[name]) for members in _classes(sorted(names), trees))
 
 
@@ -80,4 +81,7 @@ def _value(node: Node) -> Node:
 
 
 def _same(a: Node, b: Node) -> bool:
-    return compare(a, b, STRICT).same is True or compare(b, a, STRICT).same is True
+    try:
+        return compare(a, b, STRICT).same is True or compare(b, a, STRICT).same is True
+    except (Unparsed, RecursionError):  # as `grade`: nonsense that reads, and is equal to nothing
+        return False

@@ -8,6 +8,8 @@ What it does not do: no reading of text, no status. A `Match` says yes, no or un
 
 from __future__ import annotations
 
+from collections import Counter
+
 from mario.grade.calls import matrix_of
 from mario.grade.notations import same_numeral, same_time
 from mario.grade.numeric import Match, same_value
@@ -154,10 +156,11 @@ def _sets(a: Node, b: Node, options: Options) -> Match:
         return same_set(_as_set(a), _as_set(b), options)
     except NotASet as why:
         reason = str(why)
-    if isinstance(a, Interval) and isinstance(b, Interval):
-        if (a.low_open, a.high_open) != (b.low_open, b.high_open):
+    x, y = _ends(a), _ends(b)
+    if x and y and (isinstance(a, Interval) or isinstance(b, Interval)):
+        if (x.low_open, x.high_open) != (y.low_open, y.high_open):
             return no("an end is open on one side and closed on the other")
-        return _all([(a.low, b.low), (a.high, b.high)], options)
+        return _all([(x.low, y.low), (x.high, y.high)], options)
     for node in (a, b):
         if isinstance(node, Relation) and node.ops == ("in",):
             first = a.terms[1] if isinstance(a, Relation) and a.ops == ("in",) else a
@@ -167,7 +170,19 @@ def _sets(a: Node, b: Node, options: Options) -> Match:
         return _inequalities(a, b, options)
     if isinstance(a, Apply) and isinstance(b, Apply) and a.head == b.head and len(a.args) == len(b.args):
         return _unordered(a.args, b.args, options)
+    if isinstance(a, Sequence) and isinstance(b, Sequence):
+        return _unordered(a.items, b.items, options)
     return no(f"a set against what is none ({reason})")
+
+
+def _ends(node: Node) -> Interval | None:
+    """The interval that a node writes, in whatever order its ends are."""
+    match node:
+        case Interval():
+            return node
+        case Sequence("()" | "[]" as kind, (low, high)):
+            return Interval(low, high, kind == "()", kind == "()")
+    return None
 
 
 def _inequalities(a: Relation, b: Relation, options: Options) -> Match:
@@ -246,7 +261,7 @@ def _equations(a: Node, b: Node, options: Options) -> Match:
         best = next((m for m in matches if m.same), matches[0])
         return best if not best.same else Match(True, f"{best.reason}; the name stands on one side only")
     for node in (a, b):
-        if isinstance(node, Sequence) and all(_named(item) for item in node.items):
+        if isinstance(node, Sequence) and node.items and all(_named(item) for item in node.items):
             # A list of solutions, each with names: compare the values of each.
             values = Sequence(node.kind, tuple(_plain(_named(item) or [], item, item)[0] for item in node.items))
             return compare(values if node is a else a, values if node is b else b, options)
@@ -393,7 +408,9 @@ def _unordered(a: tuple[Node, ...], b: tuple[Node, ...], options: Options) -> Ma
     if len(a) != len(b):
         return no(f"{len(a)} values against {len(b)}")
     if len(a) * len(b) > MAX_PAIRS:
-        return _all(list(zip(a, b, strict=True)), options)
+        a, b = _without_common(a, b)
+        if len(a) * len(b) > MAX_PAIRS:
+            return Match(None, f"more than {MAX_PAIRS} comparisons")
     undecided = False
     edges: list[list[int]] = []
     for x in a:
@@ -420,6 +437,23 @@ def _unordered(a: tuple[Node, ...], b: tuple[Node, ...], options: Options) -> Ma
     if all(place(i, set()) for i in range(len(a))):
         return Match(True, "the same members")
     return Match(None if undecided else False, "a member occurs more often on one side")
+
+
+def _without_common(a: tuple[Node, ...], b: tuple[Node, ...]) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+    """Two long lists without the members that read the same in both."""
+    names = Counter(_shown(x) for x in a), Counter(_shown(y) for y in b)
+    common = names[0] & names[1]
+    rests = []
+    for items in (a, b):
+        left = Counter(common)
+        rest = []
+        for item in items:
+            if left[_shown(item)]:
+                left[_shown(item)] -= 1
+            else:
+                rest.append(item)
+        rests.append(tuple(rest))
+    return rests[0], rests[1]
 
 
 # -- words and numerals

@@ -15,7 +15,7 @@ from mario.grade.tree import (
     Unparsed,
 )
 
-MAX_EXPONENT = 4_000  # decimal exponent written out exactly
+MAX_DIGITS = 4_000  # of a number written out exactly; Python prints no more than 4,300
 
 
 def number(text: str) -> Number:
@@ -29,8 +29,8 @@ def number(text: str) -> Number:
         return Number(value + Fraction(int(repeated), scale * (10 ** len(repeated) - 1)))
     mantissa, _, exponent = text.lower().partition("e")
     power = int(exponent or 0)
-    if abs(power) > MAX_EXPONENT:
-        raise Unparsed("exponent too large")
+    if len(mantissa) + abs(power) > MAX_DIGITS:
+        raise Unparsed(f"a number of more than {MAX_DIGITS:,} digits")
     whole, point, fixed = mantissa.partition(".")
     shown = (whole + fixed).lstrip("0")
     value = Fraction(int((whole + fixed) or 0), 10 ** len(fixed))
@@ -43,6 +43,8 @@ def number(text: str) -> Number:
 def quoted(text: str) -> Node:
     """A quoted argument of a print: a number, a sign, or words."""
     text = text.strip()
+    if not text.isascii():
+        raise Unparsed("words that are not in ASCII")
     if re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", text, re.IGNORECASE):
         value = number(text.lstrip("-"))
         return Number(-value.value, value.digits, value.places) if text[0] == "-" else value

@@ -96,8 +96,10 @@ class Numerals(Cursor):
         else:
             parts.append(self.next().text)
         name = "".join(parts)
+        if not name:
+            raise Unparsed("an empty subscript")
         if isinstance(left, Symbol):
-            return Symbol(f"{left.name}_{name.replace('_', '')}")
+            return Symbol(f"{left.name}{'' if '_' in left.name else '_'}{name.replace('_', '')}")
         base = int(name) if name.isdigit() else _WORD_BASES.get(name.lower(), 0)
         digits = spelled(left)
         if digits and 2 <= base <= 36:

@@ -110,12 +110,14 @@ def _infinity(node: Node) -> int:
     """The sign of an infinity, with a rational factor or without; 0 for what is none."""
     match node:
         case Apply("mul", args):
-            signs = [_infinity(arg) or _sign(rational(arg)) for arg in args]
-            return prod(signs) if any(_infinity(arg) for arg in args) else 0
+            infinite = [_infinity(arg) for arg in args]
+            if not any(infinite):
+                return 0
+            return prod(sign or _sign(rational(arg)) for sign, arg in zip(infinite, args, strict=True))
         case Constant("oo"):
             return 1
-        case Apply("neg", (Constant("oo"),)):
-            return -1
+        case Apply("neg", (inner,)):
+            return -_infinity(inner)
     return 0
 
 

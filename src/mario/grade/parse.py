@@ -81,7 +81,7 @@ class Parser(Numerals, Brackets, Structures, Units):
                 return Symbol(left.name + "'")
             if text == "_" and power <= 60:
                 return self.subscript(left)
-            if text in CURRENCY and power <= UNIT_POWER and not self.operand_follows(1):
+            if text in CURRENCY and power <= UNIT_POWER and not self.operand_follows(1) and not isinstance(left, Text):
                 self.at += 1
                 return Quantity(left, CURRENCY[text])
             if text == "|" and not self.bars and isinstance(left, Relation | Apply) and self.peek(1).text == "(":
@@ -94,7 +94,7 @@ class Parser(Numerals, Brackets, Structures, Units):
             return None
         if self.unit_follows(left):
             return self.unit(left) if power <= UNIT_POWER else None
-        if self.operand_follows(0) and power <= JUXTAPOSED:
+        if self.operand_follows(0) and (power <= JUXTAPOSED or self.applies(left, token)):
             return self.juxtaposed(left, token)
         return None
 
@@ -135,8 +135,12 @@ class Parser(Numerals, Brackets, Structures, Units):
                 return (token.text == "|" and not self.bars) or (token.text == "||" and not self.bars)
         return False
 
+    def applies(self, left: Node, token: Token) -> bool:
+        """`f(`: a function and its argument, which nothing parts."""
+        return isinstance(left, Symbol) and token.text == "(" and left.name in ("f", "g", "h", "F", "G")
+
     def juxtaposed(self, left: Node, token: Token) -> Node:
-        if isinstance(left, Symbol) and token.text == "(" and left.name in ("f", "g", "h", "F", "G"):
+        if isinstance(left, Symbol) and self.applies(left, token):
             self.at += 1
             return Apply(f"?{left.name}", tuple(self.closed("(")[0]))
         if isinstance(left, Symbol) and token.text == "(" and self.at == 1 and self.defines():
@@ -159,10 +163,12 @@ class Parser(Numerals, Brackets, Structures, Units):
     def power(self, left: Node) -> Node:
         self.at += 1
         token = self.peek()
-        if token == ("name", "o", token.spaced) and isinstance(left, Number) and not self.python:
+        is_last = self.peek(1).kind not in ("name", "num", "word")
+        if token == ("name", "o", token.spaced) and is_last and isinstance(left, Number) and not self.python:
             self.at += 1
             return Apply("deg", (left,))
-        if token.text in ("circ", "deg") or (token.text == "{" and self.peek(1).text in ("circ", "deg", "o")):
+        ring = ("circ", "deg", "o") if isinstance(left, Number) else ("circ", "deg")
+        if token.text in ("circ", "deg") or (token.text == "{" and self.peek(1).text in ring):
             self.at += 1 if token.text != "{" else 3
             return Apply("deg", (left,))
         if isinstance(left, Symbol) and (token.text == "'" or (token.text == "{" and self.peek(1).text == "'")):
@@ -230,9 +236,15 @@ class Parser(Numerals, Brackets, Structures, Units):
         if text == "+":
             return self.expression(29)
         if text in ("pm", "mp"):
-            return Apply(text, (self.expression(29),))
+            inner = self.expression(29)
+            if isinstance(inner, Text):
+                raise Unparsed("a sign before words")
+            return Apply(text, (inner,))
         if text in CURRENCY:
-            return Quantity(self.expression(UNIT_POWER + 1), CURRENCY[text])
+            inner = self.expression(UNIT_POWER + 1)
+            if isinstance(inner, Text | Quantity):
+                raise Unparsed("money of what is no amount")
+            return Quantity(inner, CURRENCY[text])
         if text == "|" or text == "||":
             self.bars += 1
             outer, self.in_function = self.in_function, 0

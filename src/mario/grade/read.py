@@ -13,8 +13,8 @@ from mario.grade.numbers import number
 from mario.grade.parse import Parser
 from mario.grade.shape import shape
 from mario.grade.tokens import tokenize
-from mario.grade.tree import Apply, Node, Sequence, Unparsed
-from mario.grade.words import prose, special
+from mario.grade.tree import Apply, Node, Sequence, Text, Unparsed
+from mario.grade.words import prose, special, spelled_number
 
 _INTEGER = re.compile(r"-?\d+", re.ASCII)
 _DECIMAL = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
@@ -60,7 +60,9 @@ def _read(text: str) -> tuple[Node, ...]:
         words = prose(text)
         if words is None:
             raise
-        return (words,)
+        return (_spelled(words),)
+    if isinstance(node, Text):
+        return (_spelled(node),)
     if _GROUPED.fullmatch(text):
         parts = tuple(_signed_number(part.lstrip("+")) for part in text.split(","))
         return (node, Sequence("", parts))
@@ -72,6 +74,10 @@ def _read(text: str) -> tuple[Node, ...]:
         except Unparsed:
             pass
     return (node,)
+
+
+def _spelled(node: Text) -> Node:
+    return spelled_number(list(node.words)) or node
 
 
 def _commas(text: str) -> str:

@@ -92,7 +92,7 @@ def _text(node: Node, level: int) -> str:
             return f"({out})" if level else out
         case Apply(head, args):
             exact = rational(node)
-            if exact is not None and exact.numerator.bit_length() + exact.denominator.bit_length() < MAX_SHOWN_BITS:
+            if exact is not None and _bits(exact) < MAX_SHOWN_BITS:
                 return _number(exact, level)
             text, own = _apply(head, args)
             return f"({text})" if own < level else text
@@ -100,13 +100,26 @@ def _text(node: Node, level: int) -> str:
 
 
 def _number(value: Fraction, level: int) -> str:
+    sign, top, bottom = "-" if value < 0 else "", _digits(abs(value.numerator)), _digits(value.denominator)
     if value.denominator == 1:
-        text = str(value.numerator)
+        text = sign + top
     elif level >= PRODUCT:
-        text = f"{'-' if value < 0 else ''}\\frac{{{abs(value.numerator)}}}{{{value.denominator}}}"
+        text = f"{sign}\\frac{{{top}}}{{{bottom}}}"
     else:
-        text = f"{value.numerator}/{value.denominator}"
+        text = f"{sign}{top}/{bottom}"
     return f"({text})" if (value < 0 and level >= PRODUCT) or (level == ATOM and value.denominator != 1) else text
+
+
+def _bits(value: Fraction) -> int:
+    return value.numerator.bit_length() + value.denominator.bit_length()
+
+
+def _digits(value: int) -> str:
+    """An integer of any length; `str` refuses more than 4,300 digits."""
+    if value.bit_length() < 14_000:
+        return str(value)
+    front, back = divmod(value, 10**4000)
+    return f"{_digits(front)}{back:04000d}"
 
 
 def _symbol(name: str) -> str:
@@ -204,7 +217,7 @@ def _mul(args: tuple[Node, ...]) -> str:
     rest: list[str] = []
     for arg in flat:
         exact = rational(arg)
-        if exact is not None and exact.numerator.bit_length() + exact.denominator.bit_length() < MAX_SHOWN_BITS:
+        if exact is not None and _bits(factor) + _bits(exact) < MAX_SHOWN_BITS:
             factor *= exact
         else:
             rest.append(_text(arg, FACTOR))

@@ -21,7 +21,7 @@ MAX_PIECES = 64
 _FLIP = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 INFINITY = Constant("oo")
 MINUS_INFINITY = Apply("neg", (INFINITY,))
-EXACT = Options(rounding_digits=0)
+EXACT = Options(rounding_digits=0, float_noise=False)
 
 
 class NotASet(Exception):

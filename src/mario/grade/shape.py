@@ -16,6 +16,8 @@ from mario.grade.calls import grid
 from mario.grade.exact import rational
 from mario.grade.tree import (
     Apply,
+    Interval,
+    Mapping,
     Matrix,
     Node,
     Number,
@@ -32,6 +34,7 @@ from mario.grade.tree import (
 )
 
 MAX_SIGNS = 4
+ONE = Number(Fraction(1))
 UNKNOWNS = frozenset({Symbol("x"), Symbol("y"), Symbol("t")})
 
 
@@ -43,10 +46,10 @@ def shape(node: Node) -> Node:
 def _inside(node: Node) -> Node:
     parts = children(node)
     if parts:
-        node = rebuild(node, tuple(_inside(part) for part in parts))
+        node = _without_ones(rebuild(node, tuple(_inside(part) for part in parts)))
     match node:
         case Apply("mul", (Number() as factor, Apply("pow", (Number(ten), Number(power))))) if (
-            ten == 10 and factor.digits and power.denominator == 1 and abs(power) < 400
+            ten == 10 and factor.digits and power.denominator == 1 and abs(power) + factor.digits < 400
         ):
             return Number(factor.value * ten ** int(power), factor.digits, factor.places - int(power))
         case Apply("neg", (Number(value, digits, places),)):
@@ -57,6 +60,8 @@ def _inside(node: Node) -> Node:
             return Quantity(Apply("neg", (value,)), unit)
         case Apply("add" | "mul" | "neg" | "div" | "det" | "pow", args) if any(isinstance(a, Matrix) for a in args):
             return _matrix(node)
+        case Apply("add" | "mul" | "neg" | "div" | "pow" | "factorial", args) if any(_holds(a) for a in args):
+            return _vector(node)
         case Relation():
             return _relation(node)
         case Sequence(_, (single,)) if not isinstance(single, Text):
@@ -64,6 +69,13 @@ def _inside(node: Node) -> Node:
         case Matrix(((single,),)):
             return single
     return node
+
+
+def _without_ones(node: Node) -> Node:
+    if not isinstance(node, Apply) or node.head != "mul" or ONE not in node.args:
+        return node
+    rest = tuple(arg for arg in node.args if arg != ONE)
+    return Apply("mul", rest) if len(rest) > 1 else rest[0] if rest else ONE
 
 
 def _relation(node: Relation) -> Node:
@@ -114,6 +126,27 @@ def _matrix(node: Apply) -> Node:
                 total = _times(total, other)
             return total
     raise Unparsed("a matrix inside arithmetic")
+
+
+def _holds(node: Node) -> bool:
+    return isinstance(node, Sequence | Interval | Mapping | Text)
+
+
+def _vector(node: Apply) -> Node:
+    """Sums and multiples of points and vectors, entry by entry: (1, 2) + t(3, 4) is (1 + 3t, 2 + 4t)."""
+    vectors = [arg for arg in node.args if isinstance(arg, Sequence) and arg.kind in ("()", "<>") and arg.items]
+    if len(vectors) != sum(_holds(arg) for arg in node.args) or any(_holds(item) for v in vectors for item in v.items):
+        raise Unparsed("a container inside arithmetic")
+    shapes = {(vector.kind, len(vector.items)) for vector in vectors}
+    if node.head == "add" and len(vectors) == len(node.args) and len(shapes) == 1:
+        return Sequence(
+            vectors[0].kind, tuple(Apply("add", parts) for parts in zip(*(v.items for v in vectors), strict=True))
+        )
+    if len(vectors) == 1 and (node.head == "mul" or (node.head == "div" and node.args[0] is vectors[0])):
+        front, back = node.args[: node.args.index(vectors[0])], node.args[node.args.index(vectors[0]) + 1 :]
+        items = tuple(_inside(Apply(node.head, (*front, item, *back))) for item in vectors[0].items)
+        return Sequence(vectors[0].kind, items)
+    raise Unparsed("points in arithmetic")
 
 
 def _each(rows: tuple[tuple[Node, ...], ...], change: object) -> Matrix:

@@ -16,6 +16,7 @@ from mario.grade.tree import (
     Node,
     Number,
     Quantity,
+    Ratio,
     Relation,
     Sequence,
     Symbol,
@@ -71,7 +72,7 @@ def letters_of(node: Node) -> str:
 
 def binary(head: str, left: Node, right: Node) -> Node:
     for side in (left, right):
-        if isinstance(side, Text | Quantity | Mapping | Based):
+        if isinstance(side, Text | Quantity | Mapping | Based | Ratio):
             raise Unparsed(f"{type(side).__name__.lower()} inside arithmetic")
     if head in ("add", "mul", "union", "and", "or") and isinstance(left, Apply) and left.head == head:
         return Apply(head, (*left.args, right))
@@ -111,6 +112,8 @@ class Structures(Cursor):
                 return Symbol(f"{text} {letters_of(inner)}")
             case _ if text in ACCENTS:
                 inner = self.argument()
+                if isinstance(inner, Number) and text != "underline":
+                    raise Unparsed(f"{text} over a number")
                 if text == "underline":
                     return inner
                 named = text != "vec" or all(isinstance(part, Symbol | Apply) for part in walk(inner))

@@ -30,7 +30,7 @@ class Units(Cursor):
         if token.kind == "name":
             if not (token.spaced and isinstance(left, Number) and token.text in NORMAL):
                 return False
-            return self.peek(1).text == "/" and self.peek(2).text in NORMAL and self.peek(3) is END  # 12 m/s
+            return self.peek(1).text in ("/", "per") and self.peek(2).text in NORMAL and self.peek(3) is END  # 12 m/s
         if token.kind == "text":
             return token.text.strip(".").lower() not in PROSE
         if token.kind == "word":
@@ -40,7 +40,11 @@ class Units(Cursor):
             return token.text in PLAIN or low in PLAIN or low in SCALE_WORDS or (token.spaced and len(low) > 2)
         braced = token.text == "{" and self.peek(2).text == "}" and isinstance(left, Number)
         inner = self.peek(1)
-        return braced and (inner.kind in ("word", "text") or (inner.text in NORMAL and not token.spaced))
+        return (
+            braced
+            and inner.text.lower() not in PROSE
+            and (inner.kind in ("word", "text") or (inner.text in NORMAL and not token.spaced))
+        )
 
     def unit(self, left: Node) -> Node:
         parts: list[str] = []

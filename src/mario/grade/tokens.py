@@ -70,6 +70,7 @@ _GROUPS = re.compile(r"\d{1,3}(?:,\d{3})+(?![\d,]|,\d)(?:\.\d+)?")
 _PYTHON = re.compile(r"\*\*|[A-Za-z]\w*\(|\w\*\w|\d \* ")
 _PY_IDENT = re.compile(r"[A-Za-z]\w*(?:\.[A-Za-z]\w*)*")
 _VERBATIM = re.compile(r"(?=.*[a-z])[a-z0-9]{2,}(?: [a-z0-9]+)*|[a-z0-9](?: [a-z0-9]+)+")
+_FUNCTION = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _ENV = re.compile(r"\s*\{\s*([A-Za-z]+)\*?\s*\}(\s*\{[|clr\s]*\})?")
 _OPEN_COMMANDS = {"lfloor": "lfloor", "lceil": "lceil", "lvert": "|", "lVert": "||", "langle": "<", "lbrace": "\\{"}
 _OPEN_COMMANDS |= {"lbrack": "["}
@@ -235,12 +236,12 @@ class Scanner:
             self.add("text", bare)  # units are set in roman type
         elif name == "texttt" and _VERBATIM.fullmatch(bare):
             self.add("string", bare)
-        elif name in FONTS and bare in FUNCTIONS:
-            self.named(bare, backslash=True)
-        elif name == "operatorname" and bare.isalpha() and len(bare) > 1:
-            self.add("func", f"?{bare}")
         elif name == "mathit" and bare.isalpha() and len(bare) > 1:
             self.add("name", bare)
+        elif name in FONTS and bare in FUNCTIONS:
+            self.named(bare, backslash=True)
+        elif name == "operatorname" and _FUNCTION.fullmatch(bare) and (len(bare) > 1 or text[close + 1 :][:1] == "("):
+            self.add("func", f"?{bare}")
         elif re.fullmatch(r"[A-Za-z]+\.?", bare) and (name in WORDY or len(bare) > 1):
             self.word(bare.rstrip("."), text=name in WORDY)
         elif name in WORDY:
@@ -324,7 +325,9 @@ class Scanner:
         elif name in GREEK:
             self.add("name", name)
         elif any(c.isdigit() or c == "_" for c in name):
-            self.add("name", re.sub(r"^([A-Za-z]+?)_?(\d\w*)$", r"\1_\2", name))
+            head, index = re.sub(r"^([A-Za-z]+?)_?(\d\w*)$", r"\1_\2", name).partition("_")[::2]
+            index = index.replace("_", "")
+            self.add("name", f"{head}_{index}" if index else head)
         else:
             self.named(name, backslash=False)
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from mario.grade.names import NUMBER_WORDS, PART_WORDS
+from mario.grade.names import FUNCTIONS, NUMBER_WORDS, PART_WORDS
 from mario.grade.tree import Clock, Constant, Node, Number, Option, Text
 
 _DRESS = re.compile(r"\\(?:text|mbox|mathrm|textbf|textit|mathbf|textrm|rm|bf)(?![A-Za-z])|[{}$]|\\[ ,;]")
 _CLOCK = re.compile(r"(?:at )?(\d{1,2}) ?: ?(\d{2})(?: ?: ?(\d{2}))?(?:\s*([ap])\.?\s*m\.?)?", re.IGNORECASE)
-_HOUR = re.compile(r"(\d{1,2})\s*([ap])\.?\s*m\.?", re.IGNORECASE)
+_HOUR = re.compile(r"(\d{1,2})\s*([ap])(?:\.\s*)?m\.?", re.IGNORECASE)
 _OPTION = re.compile(
-    r"\(([A-Za-z])\)\s*(?=\S)(?![+\-*/^=(\d]).+|\(([A-E])\)\s+\d.*|([A-Z])\s*[.):]\s+\S.*|\(?([A-Za-z])[.)]", re.DOTALL
+    r"\(([A-Za-z])\)\s*[\"'$]?(?P<after>[A-Za-z]{2,}|[A-Za-z]+ +[A-Za-z]{2,}).*|"  # (C) a plane
+    r"\(([A-E])\)\s+(?=[\d$]|\\[dt]?frac|\\sqrt|\\pi).+|"  # (C) 17
+    r"([A-Z])\s*[.):]\s+\S.*|\(?([A-Za-z])[.)]",
+    re.DOTALL,
 )
 _CHOICE = re.compile(r"(?:option|choice)\s*\(?([A-Za-z])\)?", re.IGNORECASE)
 _PROSE = re.compile(r"[A-Za-z0-9 ,.'\"\-:;!?&/()%\n]+")
@@ -40,8 +43,8 @@ def special(text: str) -> Node | None:
     if found:
         return Option(found[1].upper())
     found = _OPTION.fullmatch(bare)
-    if found:
-        return Option((found[1] or found[2] or found[3] or found[4]).upper())
+    if found and found["after"] not in FUNCTIONS:
+        return Option((found[1] or found[3] or found[4] or found[5]).upper())
     low = bare.lower().replace("-", " ")
     if low in _ALL_REALS:
         return Constant("RR")
