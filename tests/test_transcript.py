@@ -139,6 +139,7 @@ def test_code_is_read_with_or_without_its_fence(text: str, stop: str, code: str)
         ("So.\n</p>\n\nFinal Answer: 72", "72"),
         ("So.\nFinal Answer: $\\frac{1}{2}$ \n</p>", "\\frac{1}{2}"),
         ("So.\n</p>\n\nFinal Answer: $$12$", "$12"),
+        ("So.\n</p>\n\nFinal Answer: $ 12 $", "12"),
         ("So.\n</p>\n\nFinal Answer: $5$\nand more", "5"),
     ],
 )

@@ -204,7 +204,7 @@ def _final_answer(text: str) -> str | None:
         return None
     line = text[at + len(FINAL) :].lstrip(" ").split("\n", 1)[0].strip().removesuffix(CLOSE).rstrip()
     if len(line) >= 2 and line[0] == line[-1] == "$":
-        line = line[1:-1]
+        line = line[1:-1].strip()
     return line or None
 
 
