@@ -22,6 +22,7 @@ from flint import acb, arb, ctx, fmpq
 
 from mario.grade.exact import MAX_TERMS, rational
 from mario.grade.names import words
+from mario.grade.render import render
 from mario.grade.tree import Apply, Constant, Node, Number, Symbol, rebuild, walk
 
 MAX_STEPS = 20_000  # operations in one evaluation
@@ -236,9 +237,11 @@ class Evaluation:
             inner = Evaluation(self.round_, self.is_real, None, self.log_base, self.bound, self.steps)
             try:
                 value = inner.evaluate(arg)
+                if not value.is_finite():
+                    raise Undefined("no finite value")
                 parts.append(f"{value.real.mid().str(12, radius=False)},{value.imag.mid().str(12, radius=False)}")
             except Undefined:
-                parts.append(repr(arg))
+                parts.append(render(arg))
             self.steps = inner.steps
         return ball(point(name + "|" + "|".join(parts), self.round_))
 

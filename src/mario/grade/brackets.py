@@ -71,9 +71,9 @@ class Brackets(Cursor):
 
     def mapping(self) -> Node | None:
         """`{x: 1, y: 2}` as a mapping; None when it is not one. The brace is already taken."""
-        if self.peek().kind not in ("name", "word", "text", "string", "num", "op") or self.peek().text == "|":
+        if self.peek().kind not in ("name", "word", "text", "string", "num", "op", "cmd") or self.peek().text == "|":
             return None
-        colon = next((i for i in range(self.at, min(self.at + 6, len(self.tokens))) if self.tokens[i].text == ":"), -1)
+        colon = next((i for i in range(self.at, min(self.at + 16, len(self.tokens))) if self.tokens[i].text == ":"), -1)
         if colon < 0 or any(self.tokens[i].kind in ("close", "sep") for i in range(self.at, colon)):
             return None
         pairs: list[tuple[Node, Node]] = []

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from mario.grade.exact import rational
 from mario.grade.numeric import Match
-from mario.grade.tree import Based, Clock, Node, Number, Ratio
+from mario.grade.tree import Based, Clock, Node, Ratio
 
 
 def same_time(a: Node, b: Node) -> Match:
     times = []
     for node in (a, b):
         if isinstance(node, Ratio) and len(node.parts) == 2:
-            hours, minutes = node.parts
-            if isinstance(hours, Number) and isinstance(minutes, Number) and hours.value < 24 and minutes.value < 60:
-                node = Clock(int(hours.value * 3600 + minutes.value * 60), hours.value > 12)
+            hours, minutes = (rational(part) for part in node.parts)
+            if hours is not None and minutes is not None and 0 <= hours < 24 and 0 <= minutes < 60:
+                node = Clock(int(hours * 3600 + minutes * 60), hours > 12)
         if not isinstance(node, Clock):
             return Match(False, "a time of day against what is none")
         times.append(node)

@@ -15,6 +15,7 @@ from mario.grade.tree import (
     Node,
     Number,
     Symbol,
+    Text,
     Unparsed,
 )
 
@@ -36,7 +37,7 @@ class Numerals(Cursor):
             return value
         if not text.isdigit():
             return value
-        if after.kind == "cmd" and after.text in ("frac", "dfrac", "tfrac"):
+        if after.kind == "cmd" and after.text in ("frac", "dfrac", "tfrac") and self.of_numerals(1):
             mark = self.at
             saved = list(self.tokens)
             self.at += 1
@@ -54,6 +55,17 @@ class Numerals(Cursor):
             if based is not None:
                 return based
         return value
+
+    def of_numerals(self, ahead: int) -> bool:
+        """Two numerals are the arguments there. Reading them to see would double the work at every nesting."""
+        for _ in range(2):
+            if self.peek(ahead).text == "{" and self.peek(ahead + 1).kind == "num" and self.peek(ahead + 2).text == "}":
+                ahead += 3
+            elif self.peek(ahead).kind == "num":
+                ahead += len(self.peek(ahead).text) == 1  # \frac12 has both in one token
+            else:
+                return False
+        return True
 
     def based(self, text: str) -> Node | None:
         """A numeral with letters and a base subscript, such as `2A_{16}`."""
@@ -95,11 +107,13 @@ class Numerals(Cursor):
                 parts.append(token.text)
         else:
             parts.append(self.next().text)
-        name = "".join(parts)
+        name = "".join(parts).replace("%", "percent")  # which the word is read as elsewhere
         if not name:
             raise Unparsed("an empty subscript")
         if isinstance(left, Symbol):
             return Symbol(f"{left.name}{'' if '_' in left.name else '_'}{name.replace('_', '')}")
+        if isinstance(left, Text) and len(left.words) == 1 and len(left.words[0]) == 1:
+            return Symbol(f"{left.words[0].upper()}_{name}")
         base = int(name) if name.isdigit() else _WORD_BASES.get(name.lower(), 0)
         digits = spelled(left)
         if digits and 2 <= base <= 36:

@@ -41,6 +41,11 @@ _INFIX = {"+": 20, "-": 20, "pm": 20, "mp": 20, "*": 30, "/": 30, "mod": 25, ":"
 _INFIX |= {"union": 12, "intersection": 13, "difference": 13, "and": 2, "or": 2, "&": 2, "choose": 5}
 _HEADS = {"+": "add", "*": "mul", "/": "div"}
 UNIT_POWER = 15
+ENDS = frozenset({"end", "sep", "close", "rel"})
+
+
+def letter_token(letter: str) -> Token:
+    return Token("name", "i" if letter == "I" else letter)
 
 
 class Parser(Numerals, Brackets, Structures, Units):
@@ -71,6 +76,8 @@ class Parser(Numerals, Brackets, Structures, Units):
             if text == "%":
                 if self.python and self.operand_follows(1):
                     return self.binary_operator(left, "mod", 25) if power <= 25 else None
+                if isinstance(left, Text):
+                    raise Unparsed("a percentage of words")
                 self.at += 1
                 return Apply("pct", (left,))
             if text == "deg":
@@ -81,7 +88,9 @@ class Parser(Numerals, Brackets, Structures, Units):
                 return Symbol(left.name + "'")
             if text == "_" and power <= 60:
                 return self.subscript(left)
-            if text in CURRENCY and power <= UNIT_POWER and not self.operand_follows(1) and not isinstance(left, Text):
+            if text in CURRENCY and power <= UNIT_POWER and not self.operand_follows(1):
+                if isinstance(left, Text | Quantity):
+                    raise Unparsed("money of what is no amount")
                 self.at += 1
                 return Quantity(left, CURRENCY[text])
             if text == "|" and not self.bars and isinstance(left, Relation | Apply) and self.peek(1).text == "(":
@@ -163,13 +172,11 @@ class Parser(Numerals, Brackets, Structures, Units):
     def power(self, left: Node) -> Node:
         self.at += 1
         token = self.peek()
-        is_last = self.peek(1).kind not in ("name", "num", "word")
-        if token == ("name", "o", token.spaced) and is_last and isinstance(left, Number) and not self.python:
-            self.at += 1
-            return Apply("deg", (left,))
-        ring = ("circ", "deg", "o") if isinstance(left, Number) else ("circ", "deg")
-        if token.text in ("circ", "deg") or (token.text == "{" and self.peek(1).text in ring):
-            self.at += 1 if token.text != "{" else 3
+        ring, length = (self.peek(1), 3) if token.text == "{" else (token, 1)
+        after = self.peek(length)
+        small_o = ring.text == "o" and isinstance(left, Number) and not self.python
+        if ring.text in ("circ", "deg") or (small_o and (after.kind in ENDS or after.text in ("+", "-"))):
+            self.at += length
             return Apply("deg", (left,))
         if isinstance(left, Symbol) and (token.text == "'" or (token.text == "{" and self.peek(1).text == "'")):
             braced = self.accept("open", "{")
@@ -182,7 +189,7 @@ class Parser(Numerals, Brackets, Structures, Units):
         if token.text == "{" and self.peek(1).text == "}":
             raise Unparsed("empty exponent")
         if token.kind == "word" and not self.python:  # a^bc is (a^b)c
-            self.tokens[self.at : self.at + 1] = [Token("name", letter) for letter in token.text]
+            self.tokens[self.at : self.at + 1] = [letter_token(letter) for letter in token.text]
         exponent = self.expression(50) if token.text != "{" else self.group()
         return binary("pow", left, exponent)
 
@@ -270,9 +277,7 @@ class Parser(Numerals, Brackets, Structures, Units):
             letters = tuple(Constant(c.lower()) if c in "eiI" else Symbol(c) for c in token.text)
             if after.text not in ("^", "_", "!"):
                 return Apply("mul", letters)
-            self.tokens.insert(
-                self.at, Token("name", "i" if token.text[-1] == "I" else token.text[-1])
-            )  # ab^2 is a times b^2
+            self.tokens.insert(self.at, letter_token(token.text[-1]))  # ab^2 is a times b^2
             return binary("mul", Apply("mul", letters[:-1]), self.expression(JUXTAPOSED + 1))
         parts = [token.text]
         while self.peek().kind in ("word", "text"):

@@ -12,9 +12,11 @@ from mario.grade.clean import clean
 from mario.grade.numbers import number
 from mario.grade.parse import Parser
 from mario.grade.shape import shape
-from mario.grade.tokens import tokenize
-from mario.grade.tree import Apply, Node, Sequence, Text, Unparsed
+from mario.grade.tokens import Token, tokenize
+from mario.grade.tree import Apply, Node, Sequence, Text, Unparsed, children
 from mario.grade.words import prose, special, spelled_number
+
+MAX_DEPTH = 100  # what walks a tree calls itself; Python allows a thousand calls
 
 _INTEGER = re.compile(r"-?\d+", re.ASCII)
 _DECIMAL = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
@@ -55,7 +57,7 @@ def _read(text: str) -> tuple[Node, ...]:
         text = _commas(text)
     try:
         tokens, python = tokenize(text)
-        node = shape(Parser(tokens, python).answer())
+        node = _tree(tokens, python)
     except Unparsed:
         words = prose(text)
         if words is None:
@@ -67,13 +69,23 @@ def _read(text: str) -> tuple[Node, ...]:
         parts = tuple(_signed_number(part.lstrip("+")) for part in text.split(","))
         return (node, Sequence("", parts))
     if python and any(token == ("name", "E", token.spaced) for token in tokens):
-        return (node, shape(Parser(tokens, python, euler=False).answer()))
+        return (node, _tree(tokens, python, euler=False))
     if not python and "\\" not in text and _INDEXED.search(text):
         try:
-            return (node, shape(Parser(tokenize(text, python=True)[0], True).answer()))
+            return (node, _tree(tokenize(text, python=True)[0], True))
         except Unparsed:
             pass
     return (node,)
+
+
+def _tree(tokens: list[Token], python: bool, euler: bool = True) -> Node:
+    node = Parser(tokens, python, euler).answer()
+    level: list[Node] = [node]
+    for _ in range(MAX_DEPTH):
+        level = [part for item in level for part in children(item)]
+        if not level:
+            return shape(node)
+    raise Unparsed(f"nested deeper than {MAX_DEPTH}")  # chains such as 1/2/3/4/... nest without brackets
 
 
 def _spelled(node: Text) -> Node:

@@ -166,7 +166,8 @@ def _apply(head: str, args: tuple[Node, ...]) -> tuple[str, int]:
         case "div", (x, y):
             return f"\\frac{{{render(x)}}}{{{render(y)}}}", FACTOR
         case "pow", (x, y):
-            return f"{_text(x, ATOM)}^{{{render(y)}}}", FACTOR
+            power = render(y) if y != Symbol("o") else "(o)"  # 5^{o} is five degrees
+            return f"{_text(x, ATOM)}^{{{power}}}", FACTOR
         case "root", (x, n):
             return (f"\\sqrt{{{render(x)}}}" if rational(n) == 2 else f"\\sqrt[{render(n)}]{{{render(x)}}}"), ATOM
         case "factorial", (x,):

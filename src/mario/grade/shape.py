@@ -22,6 +22,7 @@ from mario.grade.tree import (
     Node,
     Number,
     Quantity,
+    Ratio,
     Relation,
     Sequence,
     Symbol,
@@ -34,6 +35,7 @@ from mario.grade.tree import (
 )
 
 MAX_SIGNS = 4
+MAX_TERMS = 2_000  # in all cells of a product of matrices
 ONE = Number(Fraction(1))
 UNKNOWNS = frozenset({Symbol("x"), Symbol("y"), Symbol("t")})
 
@@ -98,6 +100,8 @@ def _relation(node: Relation) -> Node:
 
 
 def _matrix(node: Apply) -> Node:
+    if any(_holds(arg) for arg in node.args):
+        raise Unparsed("a container inside matrix arithmetic")
     match node:
         case Apply("det", (Matrix(rows),)):
             if len(rows) != len(rows[0]) or len(rows) > 4:
@@ -129,7 +133,7 @@ def _matrix(node: Apply) -> Node:
 
 
 def _holds(node: Node) -> bool:
-    return isinstance(node, Sequence | Interval | Mapping | Text)
+    return isinstance(node, Sequence | Interval | Mapping | Text | Ratio | Quantity)
 
 
 def _vector(node: Apply) -> Node:
@@ -159,20 +163,29 @@ def _times(a: Node, b: Node) -> Node:
         if len(a.rows[0]) != len(b.rows) or len(a.rows) > 6 or len(b.rows[0]) > 6:
             raise Unparsed("a product of matrices of these shapes")
         columns = list(zip(*b.rows, strict=True))
-        return grid(
+        cells = [
             [
-                [
-                    Apply("add", tuple(Apply("mul", (x, y)) for x, y in zip(row, column, strict=True)))
-                    for column in columns
-                ]
-                for row in a.rows
+                _worked_out(Apply("add", tuple(Apply("mul", pair) for pair in zip(row, column, strict=True))))
+                for column in columns
             ]
-        )
+            for row in a.rows
+        ]
+        if sum(1 for row in cells for cell in row for _ in walk(cell)) > MAX_TERMS:
+            raise Unparsed(f"a product of matrices of more than {MAX_TERMS:,} terms")
+        return grid(cells)
     if isinstance(a, Matrix):
         return _each(a.rows, lambda cell: Apply("mul", (cell, b)))
     if isinstance(b, Matrix):
         return _each(b.rows, lambda cell: Apply("mul", (a, cell)))
     return Apply("mul", (a, b))
+
+
+def _worked_out(cell: Node) -> Node:
+    """A cell without symbols as one number: written out, the cells of a product double with every factor."""
+    if any(isinstance(part, Number) and part.digits for part in walk(cell)):
+        return cell  # a decimal remembers how it was rounded
+    value = rational(cell)
+    return cell if value is None else Number(value)
 
 
 def _determinant(rows: tuple[tuple[Node, ...], ...]) -> Node:
@@ -202,7 +215,8 @@ def _expanded(node: Node) -> Node:
         case _:
             choices = signs(node)
             if len(choices) > 1:
-                return Sequence("", tuple(_united(choice) for choice in choices))
+                read = (_relation(choice) if isinstance(choice, Relation) else choice for choice in choices)
+                return Sequence("", tuple(_united(choice) for choice in read))
             return _united(node)
 
 
@@ -271,6 +285,4 @@ def is_name(node: Node) -> bool:
             return bool(items) and all(isinstance(item, Symbol) for item in items)
         case Apply(head, _):
             return head.startswith("?")
-    from mario.grade.tree import Ratio
-
     return isinstance(node, Ratio) and all(is_name(part) for part in node.parts)

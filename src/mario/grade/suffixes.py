@@ -79,4 +79,6 @@ class Units(Cursor):
             if words > 3:
                 raise Unparsed("prose after a value")
         unit = normalize(parts)
+        if unit in ("a.m", "p.m", "am", "pm"):
+            raise Unparsed("a time of day in other words")
         return Quantity(left, unit) if unit else left

@@ -300,11 +300,10 @@ class Scanner:
         return end
 
     def python_name(self, name: str, called: bool) -> None:
-        last = name.rpartition(".")[2]
         if called and name in CALLS:
             self.add("call", CALLS[name])
-        elif called and last in CALLS and name not in CALLS and "." in name:
-            raise Unparsed(f"unknown call {name}")
+        elif "." in name:
+            raise Unparsed(f"unknown name {name}")
         elif name == "I":
             self.add("name", "i")
         elif len(name) == 1:
@@ -375,7 +374,7 @@ class Scanner:
             rest = value[len(head) :]
             if value.startswith(head) and (len(rest) == 1 or rest in GREEK or rest == "pi"):
                 self.add("func" if head != "sqrt" else "cmd", head)
-                self.add("name", CONSTANTS.get(rest, rest))
+                self.add("name", "i" if rest == "I" else CONSTANTS.get(rest, rest))
                 return True
         return False
 
