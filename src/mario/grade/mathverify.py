@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +19,7 @@ from mario.process import serve
 math_verify: Any = import_module("math_verify")
 
 MEMORY_MB = 2048
+_DELIMITER = re.compile(r"(?<!\\)\$|\\boxed|\\\[|\\\(")  # \$ is money
 SHOWN = 80  # characters of a parsed form in a reason
 
 
@@ -35,7 +37,7 @@ def handle(request: bytes) -> bytes:
 
 
 def delimited(text: str) -> str:
-    return text if any(mark in text for mark in ("$", "\\boxed", "\\[", "\\(")) else f"${text}$"
+    return text if _DELIMITER.search(text) else f"${text}$"
 
 
 def shown(parsed: list[object]) -> str:
