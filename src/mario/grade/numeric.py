@@ -35,6 +35,10 @@ class Match(NamedTuple):
     reason: str
 
 
+def no(reason: str) -> Match:
+    return Match(False, reason)
+
+
 def same_value(a: Node, b: Node, options: Options) -> Match:
     """Compare two values (numbers or expressions)."""
     if a == b:
