@@ -230,6 +230,36 @@ def test_grade_reads_json_lines_and_names_the_broken_ones() -> None:
     assert mario("grade", "-", stdin=good[0]).returncode == 0
 
 
+def test_grade_counts_by_type_and_status_and_any_number_of_workers_says_the_same(tmp_path: Path) -> None:
+    pairs = [("7", "7.0"), ("(1, 2)", "(2, 1)"), ("\\sqrt{", "1"), ("x+1", "\\sqrt{"), ("\\frac14", "\\int_0^1 x^3 dx")]
+    rows = [json.dumps({"id": n, "gold": g, "pred": p}) for n, (g, p) in enumerate(pairs * 100)]
+    (tmp_path / "rows").write_text("\n".join([*rows[:7], "", "[", *rows[7:]]))
+    done = mario("grade", "rows", "--out", "one", cwd=tmp_path)
+    table = [line.split() for line in done.stderr.splitlines()]
+    assert table[0] == ["line", "9:", "not", "JSON:", "'['"]
+    assert table[1][:3] == ["type", "rows", "answer_unparsed"]
+    assert ["all", "501", "100", "100", "200", "100", "1"] in table
+    assert ["Vector", "100", "0", "100", "0", "0", "0"] in table
+    assert table[-1] == ["equivalent", "200", "of", "501,", "39.92", "%"]
+    two = mario("grade", "rows", "--out", "two", "--workers", "2", cwd=tmp_path)
+    assert two.stderr == done.stderr
+    assert (tmp_path / "two").read_text() == (tmp_path / "one").read_text()
+    assert [json.loads(line)["id"] for line in (tmp_path / "one").read_text().splitlines()][6:9] == [6, 9, 7]
+
+
+def test_grade_answers_each_line_of_a_pipe_before_the_next_is_written() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "mario", "grade"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as process:
+        assert process.stdin and process.stdout
+        for answer, expected in (("5.0", True), ("6", False)):
+            process.stdin.write(json.dumps({"gold": "5", "pred": answer}) + "\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["equivalent"] is expected
+        process.stdin.close()
+        assert process.wait(60) == 0
+
+
 def test_grade_reads_on_past_nesting_without_end_and_blank_lines(tmp_path: Path) -> None:
     pair = '{"gold": "1", "pred": "1"}'
     (tmp_path / "rows").write_text(f"{'[' * 100_000}\n{pair}\n")

@@ -45,8 +45,8 @@ def quoted(text: str) -> Node:
     text = text.strip()
     if not text.isascii():
         raise Unparsed("words that are not in ASCII")
-    if re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", text, re.IGNORECASE):
-        value = number(text.lstrip("-"))
+    if re.fullmatch(r"[-+]?\d+(\.\d+)?(e[+-]?\d+)?", text, re.IGNORECASE):
+        value = number(text.lstrip("-+"))
         return Number(-value.value, value.digits, value.places) if text[0] == "-" else value
     words = {"-": "minus", "+": "plus"}.get(text, text)
     return Text(tuple(re.findall(r"[a-z0-9]+", words.lower())))

@@ -48,7 +48,7 @@ def shape(node: Node) -> Node:
 def _inside(node: Node) -> Node:
     parts = children(node)
     if parts:
-        node = _without_ones(rebuild(node, tuple(_inside(part) for part in parts)))
+        node = _product(rebuild(node, tuple(_inside(part) for part in parts)))
     match node:
         case Apply("mul", (Number() as factor, Apply("pow", (Number(ten), Number(power))))) if (
             ten == 10 and factor.digits and power.denominator == 1 and abs(power) + factor.digits < 400
@@ -73,10 +73,14 @@ def _inside(node: Node) -> Node:
     return node
 
 
-def _without_ones(node: Node) -> Node:
-    if not isinstance(node, Apply) or node.head != "mul" or ONE not in node.args:
+def _product(node: Node) -> Node:
+    """A product as one list of factors, without ones."""
+    if not isinstance(node, Apply) or node.head != "mul":
         return node
-    rest = tuple(arg for arg in node.args if arg != ONE)
+    factors: list[Node] = []
+    for arg in node.args:
+        factors.extend(arg.args if isinstance(arg, Apply) and arg.head == "mul" else (arg,))
+    rest = tuple(factor for factor in factors if factor != ONE)
     return Apply("mul", rest) if len(rest) > 1 else rest[0] if rest else ONE
 
 

@@ -79,6 +79,6 @@ class Units(Cursor):
             if words > 3:
                 raise Unparsed("prose after a value")
         unit = normalize(parts)
-        if unit in ("a.m", "p.m", "am", "pm"):
-            raise Unparsed("a time of day in other words")
+        if unit in ("a.m", "p.m", "am", "pm") or unit.startswith("/"):
+            raise Unparsed(f"{unit} is no unit by itself")
         return Quantity(left, unit) if unit else left

@@ -300,6 +300,7 @@ class Scanner:
         return end
 
     def python_name(self, name: str, called: bool) -> None:
+        name = name.rstrip("_") or name
         if called and name in CALLS:
             self.add("call", CALLS[name])
         elif "." in name:
