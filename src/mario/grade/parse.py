@@ -76,8 +76,8 @@ class Parser(Numerals, Brackets, Structures, Units):
             if text == "%":
                 if self.python and self.operand_follows(1):
                     return self.binary_operator(left, "mod", 25) if power <= 25 else None
-                if isinstance(left, Text):
-                    raise Unparsed("a percentage of words")
+                if isinstance(left, Text | Quantity):
+                    raise Unparsed("a percentage of what is no number")
                 self.at += 1
                 return Apply("pct", (left,))
             if text == "deg":

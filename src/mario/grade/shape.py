@@ -108,7 +108,7 @@ def _matrix(node: Apply) -> Node:
         raise Unparsed("a container inside matrix arithmetic")
     match node:
         case Apply("det", (Matrix(rows),)):
-            if len(rows) != len(rows[0]) or len(rows) > 4:
+            if len(rows) != len(rows[0]) or len(rows) > 4 or any(_holds(cell) for row in rows for cell in row):
                 raise Unparsed("a determinant of this shape")
             return _determinant(rows)
         case Apply("neg", (Matrix(rows),)):
