@@ -48,8 +48,10 @@ def quoted(text: str) -> Node:
     if re.fullmatch(r"[-+]?\d+(\.\d+)?(e[+-]?\d+)?", text, re.IGNORECASE):
         value = number(text.lstrip("-+"))
         return Number(-value.value, value.digits, value.places) if text[0] == "-" else value
-    words = {"-": "minus", "+": "plus"}.get(text, text)
-    return Text(tuple(re.findall(r"[a-z0-9]+", words.lower())))
+    words = re.findall(r"[a-z0-9]+", {"-": "minus", "+": "plus"}.get(text, text).lower())
+    if not words:
+        raise Unparsed("quotes without words")
+    return Text(tuple(words))
 
 
 def spelled(node: Node) -> str:

@@ -102,8 +102,8 @@ class Numerals(Cursor):
         if self.accept("open", "{"):
             while not self.accept("close", "}"):
                 token = self.next()
-                if token is END:
-                    raise Unparsed("unclosed subscript")
+                if token is END or (token.kind == "op" and token.text not in ("+", "-", "'", "%")):
+                    raise Unparsed("a subscript that is no name")
                 parts.append(token.text)
         else:
             parts.append(self.next().text)

@@ -267,7 +267,7 @@ class Parser(Numerals, Brackets, Structures, Units):
         after = self.peek()
         if after.kind == "num" and token.text.lower() in ("usd", "eur", "gbp"):
             return Quantity(self.expression(UNIT_POWER + 1), NORMAL[token.text.lower()])
-        if token.text.isupper():
+        if token.text.isupper() and (len(token.text) > 1 or after.kind == "num"):
             based = self.based(token.text)
             if based is not None:
                 return based

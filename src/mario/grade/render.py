@@ -125,6 +125,8 @@ def _digits(value: int) -> str:
 def _symbol(name: str) -> str:
     if name == ELLIPSIS:
         return "\\ldots"
+    if name.startswith("_"):
+        return name  # a bound variable, which has no name of its own
     head, _, index = name.partition("_")
     if head.startswith(("angle ", "triangle ")):
         return "\\" + head
@@ -230,5 +232,5 @@ def _mul(args: tuple[Node, ...]) -> str:
         rest.insert(0, front)
     out = rest[0]
     for text in rest[1:]:
-        out += text if out == "-" else (f" \\cdot {text}" if text[0].isdigit() or text[0] == "(" else f" {text}")
+        out += text if out == "-" else (f" \\cdot {text}" if text[:1].isdigit() or text[:1] == "(" else f" {text}")
     return out
