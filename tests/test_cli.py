@@ -346,7 +346,7 @@ def test_a_recipe_names_problems_by_their_directory_too(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
-    mario("data", "wordproblems", "--count", "400", "--out", "p", cwd=tmp_path)
+    mario("data", "wordproblems", "--count", "1500", "--out", "p", cwd=tmp_path)
     command = [sys.executable, "-m", "mario", "annotate", "p", "--out", "o"]
     child = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
     stored = tmp_path / "o" / "trajectories" / "00000.jsonl"
@@ -358,7 +358,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     assert said.splitlines()[-1] == "mario: interrupted; to go on, type: mario annotate p --out o"
     assert "Traceback" not in said
     again = mario("annotate", "p", "--out", "o", "--json", cwd=tmp_path)
-    assert json.loads(again.stdout)["kept"] == 400
+    assert json.loads(again.stdout)["kept"] == 1500
     assert "from before" in again.stderr
 
 

@@ -150,7 +150,7 @@ def test_results_whose_verdicts_are_older_than_their_attempts_say_what_to_do(tmp
 
 def test_examples_that_the_markup_cannot_hold_are_passed_over(tmp_path: Path) -> None:
     from mario.data.readers import write_problems
-    from mario.evaluate.benchmark import EvaluateConfig, _demonstrations
+    from mario.evaluate.benchmark import EvaluateConfig, worked_examples
     from mario.store import ShardWriter
     from mario.types import Observation, ObservationStatus, Step
 
@@ -163,5 +163,5 @@ def test_examples_that_the_markup_cannot_hold_are_passed_over(tmp_path: Path) ->
         writer.append(trajectory)
     writer.seal()
     write_problems(tmp_path / "problems.jsonl", [Problem(name, f"{name}?", "1", "s", "t") for name in "ab"])
-    shots, _ = _demonstrations(EvaluateConfig((Path("p"),), shots=1, demonstrations=tmp_path))
+    shots, _ = worked_examples(EvaluateConfig((Path("p"),), shots=1, demonstrations=tmp_path))
     assert [shot.question for shot in shots] == ["b?"]
