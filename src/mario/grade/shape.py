@@ -142,6 +142,8 @@ def _holds(node: Node) -> bool:
 
 def _vector(node: Apply) -> Node:
     """Sums and multiples of points and vectors, entry by entry: (1, 2) + t(3, 4) is (1 + 3t, 2 + 4t)."""
+    if node.head == "add":  # beside a point, t(3, 4) is no function of two arguments
+        node = Apply("add", tuple(_multiple(arg) for arg in node.args))
     vectors = [arg for arg in node.args if isinstance(arg, Sequence) and arg.kind in ("()", "<>") and arg.items]
     if len(vectors) != sum(_holds(arg) for arg in node.args) or any(_holds(item) for v in vectors for item in v.items):
         raise Unparsed("a container inside arithmetic")
@@ -150,11 +152,22 @@ def _vector(node: Apply) -> Node:
         return Sequence(
             vectors[0].kind, tuple(Apply("add", parts) for parts in zip(*(v.items for v in vectors), strict=True))
         )
-    if len(vectors) == 1 and (node.head == "mul" or (node.head == "div" and node.args[0] is vectors[0])):
+    if len(vectors) == 1 and (node.head in ("mul", "neg") or (node.head == "div" and node.args[0] is vectors[0])):
         front, back = node.args[: node.args.index(vectors[0])], node.args[node.args.index(vectors[0]) + 1 :]
         items = tuple(_inside(Apply(node.head, (*front, item, *back))) for item in vectors[0].items)
         return Sequence(vectors[0].kind, items)
     raise Unparsed("points in arithmetic")
+
+
+def _multiple(node: Node) -> Node:
+    match node:
+        case Apply("neg", (inner,)):
+            turned = _multiple(inner)
+            if isinstance(turned, Sequence):
+                return Sequence(turned.kind, tuple(Apply("neg", (item,)) for item in turned.items))
+        case Apply(head, args) if len(head) == 2 and head[0] == "?" and len(args) > 1:
+            return Sequence("()", tuple(Apply("mul", (Symbol(head[1]), arg)) for arg in args))
+    return node
 
 
 def _each(rows: tuple[tuple[Node, ...], ...], change: object) -> Matrix:
