@@ -1,7 +1,8 @@
 """Pairs written to probe the rules after the grader met its figures on public pairs; none had been seen while it grew.
 
 Eight of the first 323 failed. Seven became rules (products such as `ab(a+b)`, labels such as `(C) 17`, equations with
-denominators, prints such as `Poly(..)`); a bracket that is never closed stays damage. A line is a reference and an answer.
+denominators, prints such as `Poly(..)`); a bracket that is never closed stays damage. A line is a reference and an
+answer.
 """
 
 from __future__ import annotations
