@@ -1,4 +1,7 @@
-"""`mario data`: make or read problems, apply patches, write them as JSON lines."""
+"""`mario data`: make or read problems, apply patches, write them as JSON lines.
+
+A first word out of `SUBVERBS` is a verb of its own, in a file of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,25 @@ from mario.provenance import file_hash, make_manifest
 from mario.store import write_json
 from mario.store.jsonl import dump_line
 
+SUBVERBS = {
+    "inspect": "count what a source holds, list the references that the grader cannot read",
+}
+
 
 def run(argv: list[str]) -> int:
+    match argv[:1]:
+        case ["inspect"]:
+            from mario.cli import inspect
+
+            return inspect.run(argv[1:])
+    return _make(argv)
+
+
+def _make(argv: list[str]) -> int:
     parser = Parser(
         prog="mario data",
-        description="Problems of a source as JSON lines: into --out DIRECTORY, or to stdout without it.",
+        description="Problems of a source as JSON lines: into --out DIRECTORY, or to stdout without it.\n\n"
+        + "\n".join(f"mario data {name:<14}{summary}" for name, summary in SUBVERBS.items()),
         epilog="example: mario data wordproblems --split train --count 600 --out runs/train-problems\n"
         "         mario data gsm8k train.jsonl --split train --out runs/gsm8k",
     )
