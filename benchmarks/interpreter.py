@@ -1,81 +1,170 @@
 """How fast sandboxed kernels are, beside the ways people run model-written Python today.
 
-    python benchmarks/interpreter.py --programs FOLDER/programs.jsonl.gz [--count 300] [--rivals]
+    python benchmarks/interpreter.py latency
+    python benchmarks/interpreter.py pool --programs FOLDER/programs.jsonl.gz [--count 300] [--rounds 3]
+    python benchmarks/interpreter.py processes --programs FOLDER/programs.jsonl.gz
 
-Measures, in one run on one machine: bare and warm sessions (open, one trivial snippet, close), trivial snippets in a
-live kernel, 1,000 live kernels and their memory, and the recorded programs with a fresh kernel each. `--rivals` adds
-a reused process pool without isolation (the design of ToRA's executor, on multiprocessing, without its time limits) and
-`subprocess python -c`. Prints JSON; numbers from different runs do not compare, load differs.
+latency     sessions (open, one trivial snippet, close), trivial snippets in a live kernel, a branch beside replaying
+            the history, 1,000 live kernels and their memory
+pool        recorded programs, half of them with sympy, a fresh kernel each, beside a reused unisolated process pool
+processes   the same beside `subprocess python -c` and beside a Jupyter kernel a session, on the first of them: slow
 
-The rivals run the programs without a sandbox: only do that in a machine that may be thrown away (`--rivals` says yes).
+Contestants take turns (ours, rival, ours, rival, …), so that a drift of the machine's load hits both; a ratio is of
+neighbouring turns, given as the median with the lowest and the highest. Each turn starts its servers or workers anew,
+before the clock: a reused worker that met the same program before answers from sympy's cache, which no stream of
+different programs does. All have 2 workers, a limit of 10 s and the same programs. Prints JSON; numbers of different
+runs do not compare. `benchmarks/branch.py` has the cost of a branch.
+
+The rivals run the programs without a sandbox: only do that in a machine that may be thrown away.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import gzip
 import hashlib
-import io
 import json
-import multiprocessing
 import os
 import statistics
-import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from interpreter_rivals import Contestant, Outcome, jupyter, kernels, reused_pool, subprocesses
 
 from mario.interpreter import AsyncInterpreterPool, InterpreterPool, Limits
 from mario.provenance import code_version, hardware
 
 WORKERS = 2
+FIRST_FOR_SUBPROCESS, FIRST_FOR_JUPYTER = 60, 30
+UNFIT = {
+    "timeout",
+    "touches_system",
+    "reads_input",
+    "plots",
+}  # flags of programs that no rival should run, or that wait
+PACKAGES = ("sympy", "numpy", "pebble", "jupyter_client", "ipykernel")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--programs", type=Path)
+    parser.add_argument("part", choices=("latency", "pool", "processes"))
+    parser.add_argument("--programs", type=Path, help="the recorded programs; their rows name code, style, flags")
     parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--rivals", action="store_true")
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    result: dict[str, Any] = {"hardware": hardware(), "code": code_version(), "load_before": os.getloadavg()}
-    result["bare_session_ms"] = sessions((), 300)
-    result["warm_session_ms"] = sessions(("sympy", "numpy"), 100)
-    result["snippets"] = snippets()
-    result["branch_ms"], result["replay_ms"] = branches()
-    result["thousand_kernels"] = asyncio.run(thousand_kernels())
-    if arguments.programs:
+    if arguments.part != "latency" and not arguments.programs:
+        parser.error("name the file of programs with --programs")
+    result: dict[str, Any] = {
+        "hardware": hardware(),
+        "code": code_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "load_before": os.getloadavg(),
+    }
+    if arguments.part == "latency":
+        result |= latency()
+    else:
         programs = choose(arguments.programs, arguments.count)
-        result["programs"] = {"n": len(programs), "mario": run_kernels(programs)}
-        if arguments.rivals:
-            result["programs"]["process_pool"] = run_pool(programs)
-            result["programs"]["subprocess_first_40"] = run_subprocess(programs[:40])
+        result |= {"pool": beside_pool, "processes": beside_processes}[arguments.part](programs, arguments.rounds)
     result["load_after"] = os.getloadavg()
-    print(json.dumps(result, indent=2))
+    json.dump(result, sys.stdout, indent=2)
+    print()
+
+
+def choose(path: Path, count: int) -> list[dict[str, Any]]:
+    """Whole programs, half of them importing sympy, by the sorted hash of their id, the halves interleaved."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    rows = [r for r in rows if r["style"] != "ans_variable" and r["n_cells"] == 1 and not UNFIT & set(r["flags"])]
+    rows.sort(key=lambda row: hashlib.sha256(row["id"].encode()).hexdigest())
+    symbolic = [row for row in rows if "sympy" in row["imports"]][: count // 2]
+    plain = [row for row in rows if "sympy" not in row["imports"]][: count - count // 2]
+    return [row for pair in zip(symbolic, plain, strict=True) for row in pair]
+
+
+def beside_pool(programs: list[dict[str, Any]], rounds: int) -> dict[str, Any]:
+    symbolic, plain = programs[0::2], programs[1::2]
+    return {
+        "pool_with_sympy": duel(reused_pool, symbolic, rounds),
+        "pool_without": duel(reused_pool, plain, rounds),
+        "pool_together": duel(reused_pool, programs, rounds),
+    }
+
+
+def beside_processes(programs: list[dict[str, Any]], rounds: int) -> dict[str, Any]:
+    return {
+        f"subprocess_first_{FIRST_FOR_SUBPROCESS}": duel(subprocesses, programs[:FIRST_FOR_SUBPROCESS], rounds),
+        f"jupyter_first_{FIRST_FOR_JUPYTER}": duel(jupyter, programs[:FIRST_FOR_JUPYTER], rounds),
+    }
+
+
+def duel(rival: Contestant, rows: list[dict[str, Any]], rounds: int) -> dict[str, Any]:
+    """Both run all the programs, in turn, `rounds` times; rates in programs a second."""
+    programs = [row["code"] for row in rows]
+    rates: dict[str, list[float]] = {"ours": [], "rival": []}
+    outcomes: dict[str, list[list[Outcome]]] = {"ours": [], "rival": []}
+    for _ in range(rounds):
+        for name, contestant in (("ours", kernels), ("rival", rival)):
+            with contestant(WORKERS) as run_all:
+                started = time.perf_counter()
+                outcomes[name].append(run_all(programs))
+                rates[name].append(len(programs) / (time.perf_counter() - started))
+    ratios = [mine / theirs for mine, theirs in zip(rates["ours"], rates["rival"], strict=True)]
+    milliseconds = {name: [_median_ms(of_one) for of_one in zip(*runs, strict=True)] for name, runs in outcomes.items()}
+    behind = sorted(
+        zip(milliseconds["ours"], milliseconds["rival"], (row["id"] for row in rows), strict=True),
+        key=lambda found: found[1] - found[0],
+    )
+    same = [
+        a.output.strip() == b.output.strip() for a, b in zip(outcomes["ours"][0], outcomes["rival"][0], strict=True)
+    ]
+    return {
+        "n": len(programs),
+        "ratio": {"median": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)},
+        "per_second": rates,
+        "ms": {name: summary(times) for name, times in milliseconds.items()},
+        "statuses": {name: Counter(o.status for run in runs for o in run) for name, runs in outcomes.items()},
+        "same_output": sum(same),
+        "furthest_behind": [f"{name}: {mine:.0f} ms against {theirs:.0f}" for mine, theirs, name in behind[:8]],
+    }
+
+
+def _median_ms(outcomes: tuple[Outcome, ...]) -> float:
+    return statistics.median(outcome.seconds for outcome in outcomes) * 1000
+
+
+def latency() -> dict[str, Any]:
+    live, replayed = branches()
+    return {
+        "bare_session_ms": sessions((), 300),
+        "warm_session_ms": sessions(("sympy", "numpy"), 100),
+        "snippets": snippets(),
+        "branch_ms": live,
+        "replay_ms": replayed,
+        "thousand_kernels": asyncio.run(thousand_kernels()),
+    }
 
 
 def sessions(preload: tuple[str, ...], count: int) -> dict[str, float]:
-    times = []
     with InterpreterPool(workers=1, preload=preload) as pool:
-        for _ in range(count + 5):
-            started = time.perf_counter()
+
+        def session() -> None:
             with pool.open() as kernel:
                 kernel.run("1 + 1")
-            times.append((time.perf_counter() - started) * 1000)
-    return summary(times[5:])
+
+        return summary(clocked(session, count + 5)[5:])
 
 
 def snippets(count: int = 5000) -> dict[str, float]:
     with InterpreterPool(workers=WORKERS, preload=()) as pool:
         kernel = pool.open()
-        times = []
-        for _ in range(count):
-            started = time.perf_counter()
-            kernel.run("1 + 1")
-            times.append((time.perf_counter() - started) * 1000)
+        times = clocked(lambda: kernel.run("1 + 1"), count)
         kernels = [pool.open() for _ in range(WORKERS)]
         started = time.perf_counter()
         with ThreadPoolExecutor(WORKERS) as threads:
@@ -96,22 +185,20 @@ HISTORY = (
 
 def branches(count: int = 50) -> tuple[dict[str, float], dict[str, float]]:
     """A branch of a kernel that has run six sympy snippets, and a new kernel that runs them again."""
-    live, replayed = [], []
     with InterpreterPool(workers=1, preload=("sympy",)) as pool, pool.open() as kernel:
         for code in HISTORY:
             kernel.run(code)
-        for _ in range(count):
-            started = time.perf_counter()
-            with kernel.branch() as branch:
-                branch.run("x + y")
-            live.append((time.perf_counter() - started) * 1000)
-        for _ in range(5):
-            started = time.perf_counter()
+
+        def branch() -> None:
+            with kernel.branch() as copy:
+                copy.run("x + y")
+
+        def replay() -> None:
             with pool.open() as fresh:
                 for code in [*HISTORY, "x + y"]:
                     fresh.run(code)
-            replayed.append((time.perf_counter() - started) * 1000)
-    return summary(live), summary(replayed)
+
+        return summary(clocked(branch, count)), summary(clocked(replay, 5))
 
 
 async def thousand_kernels(count: int = 1000) -> dict[str, float]:
@@ -134,77 +221,14 @@ def available_mib() -> float:
     raise RuntimeError("/proc/meminfo has no MemAvailable")
 
 
-def choose(path: Path, count: int) -> list[str]:
-    """Half of them importing sympy, by the sorted hash of their id; single cells that ran to an end when recorded."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    unsteady = {"timeout", "touches_system", "reads_input", "plots"}
-    rows = [
-        row for row in rows if row["n_cells"] == 1 and row["style"] == "script" and not unsteady & set(row["flags"])
-    ]
-    rows.sort(key=lambda row: hashlib.sha256(row["id"].encode()).hexdigest())
-    symbolic = [row["code"] for row in rows if "sympy" in row["code"]][: count // 2]
-    plain = [row["code"] for row in rows if "sympy" not in row["code"]][: count - len(symbolic)]
-    return [code for pair in zip(symbolic, plain, strict=False) for code in pair]
-
-
-def run_kernels(programs: list[str]) -> dict[str, Any]:
-    with InterpreterPool(workers=WORKERS, limits=Limits(wall_seconds=10), echo="none") as pool:
-        pool.missing()
-
-        def one(code: str) -> tuple[float, str]:
-            started = time.perf_counter()
-            with pool.open() as kernel:
-                status = kernel.run(code).status
-            return (time.perf_counter() - started) * 1000, status
-
-        return timed(one, programs)
-
-
-def run_subprocess(programs: list[str]) -> dict[str, Any]:
-    def one(code: str) -> tuple[float, str]:
+def clocked(action: Callable[[], object], count: int) -> list[float]:
+    """How long each of `count` times took, in milliseconds."""
+    times = []
+    for _ in range(count):
         started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
-        return (time.perf_counter() - started) * 1000, str(done.returncode)
-
-    return timed(one, programs)
-
-
-def timed(one: Any, programs: list[str]) -> dict[str, Any]:
-    started = time.perf_counter()
-    with ThreadPoolExecutor(WORKERS) as threads:
-        results = list(threads.map(one, programs))
-    seconds = time.perf_counter() - started
-    statuses: dict[str, int] = {}
-    for _, status in results:
-        statuses[status] = statuses.get(status, 0) + 1
-    return {
-        "per_second": round(len(programs) / seconds, 1),
-        "ms": summary([t for t, _ in results]),
-        "statuses": statuses,
-    }
-
-
-def run_pool(programs: list[str]) -> dict[str, Any]:
-    with multiprocessing.get_context("spawn").Pool(WORKERS, initializer=import_guest) as pool:
-        pool.map(execute, ["pass"] * WORKERS * 4)
-        started = time.perf_counter()
-        times = list(pool.imap(execute, programs, chunksize=1))
-        seconds = time.perf_counter() - started
-    return {"per_second": round(len(programs) / seconds, 1), "ms": summary(times)}
-
-
-def import_guest() -> None:
-    with contextlib.suppress(ImportError):
-        import numpy  # noqa: F401
-    import sympy  # noqa: F401
-
-
-def execute(code: str) -> float:
-    started = time.perf_counter()
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(BaseException):
-        exec(code, {"__name__": "__main__"})
-    return (time.perf_counter() - started) * 1000
+        action()
+        times.append((time.perf_counter() - started) * 1000)
+    return times
 
 
 def summary(times: list[float]) -> dict[str, float]:
