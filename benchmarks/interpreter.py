@@ -12,8 +12,8 @@ processes   the same beside `subprocess python -c` and beside a Jupyter kernel a
 Contestants take turns (ours, rival, ours, rival, …), so that a drift of the machine's load hits both; a ratio is of
 neighbouring turns, given as the median with the lowest and the highest. Each turn starts its servers or workers anew,
 before the clock: a reused worker that met the same program before answers from sympy's cache, which no stream of
-different programs does. All have 2 workers, a limit of 10 s and the same programs. Prints JSON; numbers of different
-runs do not compare. `benchmarks/branch.py` has the cost of a branch.
+different programs does. All have 2 workers, a limit of 10 s and the same programs. Prints JSON, ours first in each
+pair; numbers of different runs do not compare. `benchmarks/branch.py` has the cost of a branch.
 
 The rivals run the programs without a sandbox: only do that in a machine that may be thrown away.
 """
@@ -27,11 +27,11 @@ import hashlib
 import json
 import os
 import statistics
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,7 @@ def main() -> None:
         programs = choose(arguments.programs, arguments.count)
         result |= {"pool": beside_pool, "processes": beside_processes}[arguments.part](programs, arguments.rounds)
     result["load_after"] = os.getloadavg()
-    json.dump(result, sys.stdout, indent=2)
-    print()
+    print(json.dumps(result, indent=2))
 
 
 def choose(path: Path, count: int) -> list[dict[str, Any]]:
@@ -88,51 +87,76 @@ def choose(path: Path, count: int) -> list[dict[str, Any]]:
     return [row for pair in zip(symbolic, plain, strict=True) for row in pair]
 
 
-def beside_pool(programs: list[dict[str, Any]], rounds: int) -> dict[str, Any]:
-    symbolic, plain = programs[0::2], programs[1::2]
+def beside_pool(rows: list[dict[str, Any]], rounds: int) -> dict[str, Any]:
+    """The halves apart, then together by the sums of their times."""
+    symbolic, plain = duel(reused_pool, rows[0::2], rounds), duel(reused_pool, rows[1::2], rounds)
+    sums = [[a + b for a, b in zip(*turns, strict=True)] for turns in zip(symbolic.turns, plain.turns, strict=True)]
     return {
-        "pool_with_sympy": duel(reused_pool, symbolic, rounds),
-        "pool_without": duel(reused_pool, plain, rounds),
-        "pool_together": duel(reused_pool, programs, rounds),
+        "pool_with_sympy": symbolic.figures(),
+        "pool_without": plain.figures(),
+        "pool_together": Duel(symbolic.rows + plain.rows, *sums).figures(),
     }
 
 
-def beside_processes(programs: list[dict[str, Any]], rounds: int) -> dict[str, Any]:
+def beside_processes(rows: list[dict[str, Any]], rounds: int) -> dict[str, Any]:
     return {
-        f"subprocess_first_{FIRST_FOR_SUBPROCESS}": duel(subprocesses, programs[:FIRST_FOR_SUBPROCESS], rounds),
-        f"jupyter_first_{FIRST_FOR_JUPYTER}": duel(jupyter, programs[:FIRST_FOR_JUPYTER], rounds),
+        f"subprocess_first_{FIRST_FOR_SUBPROCESS}": duel(subprocesses, rows[:FIRST_FOR_SUBPROCESS], rounds).figures(),
+        f"jupyter_first_{FIRST_FOR_JUPYTER}": duel(jupyter, rows[:FIRST_FOR_JUPYTER], rounds).figures(),
     }
 
 
-def duel(rival: Contestant, rows: list[dict[str, Any]], rounds: int) -> dict[str, Any]:
-    """Both run all the programs, in turn, `rounds` times; rates in programs a second."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """All programs once, by one contestant."""
+
+    seconds: float
+    outcomes: list[Outcome]
+
+    def __add__(self, other: Turn) -> Turn:
+        return Turn(self.seconds + other.seconds, self.outcomes + other.outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """The turns of both contestants, which took them one after the other."""
+
+    rows: list[dict[str, Any]]
+    ours: list[Turn]
+    rival: list[Turn]
+
+    @property
+    def turns(self) -> tuple[list[Turn], list[Turn]]:
+        return self.ours, self.rival
+
+    def figures(self) -> dict[str, Any]:
+        ratios = [theirs.seconds / mine.seconds for mine, theirs in zip(self.ours, self.rival, strict=True)]
+        mine, theirs = (
+            [_median_ms(one) for one in zip(*(t.outcomes for t in turns), strict=True)] for turns in self.turns
+        )
+        behind = sorted(zip(mine, theirs, (row["id"] for row in self.rows), strict=True), key=lambda it: it[1] - it[0])
+        pairs = zip(self.ours[0].outcomes, self.rival[0].outcomes, strict=True)
+        return {
+            "n": len(self.rows),
+            "ratio": {"median": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)},
+            "per_second": [[round(len(self.rows) / turn.seconds, 2) for turn in turns] for turns in self.turns],
+            "ms": [summary(mine), summary(theirs)],
+            "statuses": [Counter(o.status for turn in turns for o in turn.outcomes) for turns in self.turns],
+            "same_output": sum(a.output.strip() == b.output.strip() for a, b in pairs),
+            "furthest_behind": [f"{name}: {ours:.0f} ms against {rival:.0f}" for ours, rival, name in behind[:8]],
+        }
+
+
+def duel(rival: Contestant, rows: list[dict[str, Any]], rounds: int) -> Duel:
+    """Both run all the programs, in turn, `rounds` times."""
     programs = [row["code"] for row in rows]
-    rates: dict[str, list[float]] = {"ours": [], "rival": []}
-    outcomes: dict[str, list[list[Outcome]]] = {"ours": [], "rival": []}
+    result = Duel(rows, [], [])
     for _ in range(rounds):
-        for name, contestant in (("ours", kernels), ("rival", rival)):
+        for contestant, turns in ((kernels, result.ours), (rival, result.rival)):
             with contestant(WORKERS) as run_all:
                 started = time.perf_counter()
-                outcomes[name].append(run_all(programs))
-                rates[name].append(len(programs) / (time.perf_counter() - started))
-    ratios = [mine / theirs for mine, theirs in zip(rates["ours"], rates["rival"], strict=True)]
-    milliseconds = {name: [_median_ms(of_one) for of_one in zip(*runs, strict=True)] for name, runs in outcomes.items()}
-    behind = sorted(
-        zip(milliseconds["ours"], milliseconds["rival"], (row["id"] for row in rows), strict=True),
-        key=lambda found: found[1] - found[0],
-    )
-    same = [
-        a.output.strip() == b.output.strip() for a, b in zip(outcomes["ours"][0], outcomes["rival"][0], strict=True)
-    ]
-    return {
-        "n": len(programs),
-        "ratio": {"median": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)},
-        "per_second": rates,
-        "ms": {name: summary(times) for name, times in milliseconds.items()},
-        "statuses": {name: Counter(o.status for run in runs for o in run) for name, runs in outcomes.items()},
-        "same_output": sum(same),
-        "furthest_behind": [f"{name}: {mine:.0f} ms against {theirs:.0f}" for mine, theirs, name in behind[:8]],
-    }
+                outcomes = run_all(programs)
+                turns.append(Turn(time.perf_counter() - started, outcomes))
+    return result
 
 
 def _median_ms(outcomes: tuple[Outcome, ...]) -> float:
