@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mario.data.patches import Patch, PatchAction, problem_hash, read_patches
-from mario.data.readers import Fields, find_boxed, read_gsm8k, read_jsonl, read_math, read_problems, write_problems
+from mario.data.readers import Fields, find_boxed, read_gsm8k, read_mapped, read_math, read_problems, write_problems
 from mario.errors import DataError, MissingExtra, StoreError
 from mario.types import Problem
 
@@ -95,7 +95,7 @@ def test_any_json_lines_by_a_field_map(tmp_path: Path) -> None:
         tmp_path / "q.jsonl", {"q": "1+1?", "a": 2, "n": 17, "unit": "apples"}, {"q": "?", "a": "x", "unit": None}
     )
     fields = Fields(question="q", answer="a", id="n", solution=None, tags=("unit",))
-    first, second = read_jsonl(path, source="mine", split="dev", licence="CC0", fields=fields)
+    first, second = read_mapped(path, source="mine", split="dev", licence="CC0", fields=fields)
     assert (first.id, first.question, first.answer, first.tags) == ("17", "1+1?", "2", {"unit": "apples"})
     assert (second.id, second.licence, second.source, second.split) == ("mine/dev/1", "CC0", "mine", "dev")
 
@@ -138,7 +138,7 @@ def test_every_reader_applies_patches(tmp_path: Path) -> None:
     write_problems(tmp_path / "b", [own])
     assert [p.answer for p in read_problems(tmp_path / "b", patches=patches)] == ["8"]
     row = {"question": own.question, "answer": "7"}
-    assert [p.answer for p in read_jsonl(write(tmp_path / "c", row), source="gsm8k", split="t", patches=patches)] == [
+    assert [p.answer for p in read_mapped(write(tmp_path / "c", row), source="gsm8k", split="t", patches=patches)] == [
         "8"
     ]
     math = write(tmp_path / "d", MATH_ROW | {"id": "m/0"})
@@ -161,7 +161,7 @@ def test_reading_is_lazy_and_memory_does_not_grow_with_the_file(tmp_path: Path) 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert count == 20_000
-    assert peak < path.stat().st_size / 10
+    assert peak < 20_000 * 200  # a hash an id, to see ids that occur twice; the rows themselves are gone
 
 
 GOOD_LINE = json.dumps(GSM8K_ROW).encode() + b"\n"
@@ -226,10 +226,10 @@ def test_more_bad_input(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 1: not a problem of ours: .*unknown field 'nonsense'"):
         list(read_problems(write(tmp_path / "p.jsonl", {"nonsense": 1})))
     with pytest.raises(DataError, match="no field 'unit' for the tags"):
-        list(read_jsonl(write(tmp_path / "t.jsonl", {"question": "q", "answer": "1"}), source="s", split="t",
+        list(read_mapped(write(tmp_path / "t.jsonl", {"question": "q", "answer": "1"}), source="s", split="t",
                         fields=Fields(tags=("unit",))))  # fmt: skip
     with pytest.raises(DataError, match="no field 'answer'"):
-        list(read_jsonl(write(tmp_path / "u.jsonl", {"question": "q"}), source="s", split="t"))
+        list(read_mapped(write(tmp_path / "u.jsonl", {"question": "q"}), source="s", split="t"))
     with pytest.raises(StoreError, match="cannot be written"):
         write_problems(tmp_path / "1.json" / "x.jsonl", [])
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from mario.data.patches import read_patches
-from mario.data.readers import Fields, read_gsm8k, read_jsonl, read_math, read_problems
+from mario.data.readers import Fields, read_gsm8k, read_mapped, read_math, read_problems
+from mario.data.rows import HUB_PREFIX
 from mario.data.wordproblems import generate
 from mario.errors import UsageError
 from mario.types import Problem
@@ -19,8 +20,11 @@ from mario.types import Problem
 class DataConfig:
     """Where problems come from.
 
-    source: wordproblems (made here, seeded), gsm8k, math, jsonl (any fields, see fields) or problems (our own files)
+    source: wordproblems (made here, seeded), gsm8k, math, problems (our own files), or any rows by a field map:
+        jsonl (JSON lines, or what the file's name says), parquet, csv
     path: file or directory to read, or hub:owner/name; wordproblems needs none
+    name: what the problems' source is called, for any rows; by default the file's name
+    licence: licence of the problems, for any rows that name none of their own
     split: train, test, or for wordproblems train, test-shared, test-heldout
     count: how many word problems to make
     seed: of the word problems
@@ -28,11 +32,13 @@ class DataConfig:
     steps: calculations a word problem takes, in equal shares
     limit: only the first so many
     patches: files of corrected references, applied while reading
-    fields: which JSON field holds what, for source jsonl
+    fields: which field of a row holds what, for any rows
     """
 
-    source: Literal["wordproblems", "gsm8k", "math", "jsonl", "problems"] = "wordproblems"
+    source: Literal["wordproblems", "gsm8k", "math", "problems", "jsonl", "parquet", "csv"] = "wordproblems"
     path: str | None = None
+    name: str | None = None
+    licence: str | None = None
     split: str = "train"
     count: int = 600
     seed: int = 0
@@ -70,8 +76,20 @@ def _read(config: DataConfig) -> Iterator[Problem]:
             return read_gsm8k(path, split=config.split, patches=patches)
         case "math":
             return read_math(path, split=config.split, patches=patches)
-        case "jsonl":
-            name = Path(path).name.split(".")[0]
-            return read_jsonl(Path(path), source=name, split=config.split, fields=config.fields, patches=patches)
         case "problems":
             return read_problems(Path(path), patches=patches)
+        case "jsonl" | "parquet" | "csv" as kind:
+            return read_mapped(
+                path,
+                source=config.name or _name_of(path),
+                split=config.split,
+                licence=config.licence,
+                fields=config.fields,
+                patches=patches,
+                container=None if kind == "jsonl" else kind,
+            )
+
+
+def _name_of(path: str) -> str:
+    """`data/mine.v2.jsonl` is mine, `hub:owner/name` is name."""
+    return Path(path.removeprefix(HUB_PREFIX)).resolve().name.split(".")[0]
