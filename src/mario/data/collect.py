@@ -22,7 +22,7 @@ class DataConfig:
 
     source: wordproblems (made here, seeded), gsm8k, math, problems (our own files), or any rows by a field map:
         jsonl (JSON lines, or what the file's name says), parquet, csv
-    path: file or directory to read, or hub:owner/name; wordproblems needs none
+    path: file or directory to read, or hub:owner/name[#configuration]; wordproblems needs none
     name: what the problems' source is called, for any rows; by default the file's name
     licence: licence of the problems, for any rows that name none of their own
     split: train, test, or for wordproblems train, test-shared, test-heldout

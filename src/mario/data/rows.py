@@ -81,7 +81,7 @@ class Row:
 def read_rows(
     source: str | Path, split: str, configurations: tuple[str, ...] = (), container: Container | None = None
 ) -> Iterator[Row]:
-    """The rows of a file, a directory or `hub:owner/name`; the file's name says what it is unless `container` does.
+    """The rows of a file, a directory or `hub:owner/name[#configuration]`; the file's name says what it is unless `container` does.
 
     Raises:
         DataError: while reading, at the first thing that is not as it should be; names file, line and remedy.
@@ -221,7 +221,8 @@ def _hub_rows(name: str, split: str, configurations: tuple[str, ...]) -> Iterato
         import datasets
     except ImportError:
         raise MissingExtra("datasets (to read from the hub)", "hf") from None
-    for configuration in configurations or (None,):
+    name, _, chosen = name.partition("#")
+    for configuration in (chosen,) if chosen else configurations or (None,):
         place = f"{HUB_PREFIX}{name} ({f'{configuration}, ' if configuration else ''}{split})"
         try:
             rows: Iterable[Mapping[str, Any]] = datasets.load_dataset(name, configuration, split=split, streaming=True)
