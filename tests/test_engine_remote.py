@@ -91,7 +91,7 @@ class Server:
         self.asked.append(body)
         self.headers.append(http.headers)
         unknown = set(body) - {"model", "prompt", "messages", "tools", "max_tokens", "max_completion_tokens",
-                               "temperature", "top_p", "seed", "stop", "stream"}  # fmt: skip
+                               "temperature", "top_p", "seed", "stop", "stream", "stream_options"}  # fmt: skip
         assert not unknown, f"sent {unknown}"
         return body
 
@@ -442,7 +442,7 @@ def test_requests_in_flight_are_bounded(address: str, server: Server) -> None:
     ],
 )
 def test_addresses(given: str, used: str) -> None:
-    assert RemoteEngine("tiny", given).name == f"tiny at {used}"
+    assert RemoteEngine("tiny", given)._url == used
 
 
 @pytest.mark.parametrize("given", ["localhost:8000", "8000", "ftp://host/v1", ""])

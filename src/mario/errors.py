@@ -5,7 +5,8 @@
     ├── DataError              1: a file does not hold what it should; names file, line and field
     ├── StoreError             1: an output directory is damaged or made by another recipe
     ├── EngineError            1: an engine could not be built or reached
-    │   └── EngineUnavailable  1: a passing fault of a server, after all retries
+    │   ├── EngineUnavailable  1: a passing fault of a server, after all retries
+    │   └── BudgetReached      3: the next call could pass the cap; what is done is stored
     ├── InterpreterError       1: the sandbox could not be started
     ├── TrainingError          1: training cannot go on
     └── MissingExtra           2: an optional dependency is not installed
@@ -41,6 +42,10 @@ class EngineError(MarioError):
 
 class EngineUnavailable(EngineError):
     pass
+
+
+class BudgetReached(EngineError):
+    exit_code = 3
 
 
 class InterpreterError(MarioError):

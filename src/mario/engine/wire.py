@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mario.engine.chat import load_json
+from mario.engine.faults import Fault
 from mario.engine.protocol import first_stop
+from mario.engine.spend import Tokens
 from mario.errors import EngineError
 from mario.types import Completion, FinishReason
-
-
-class BrokenReply(Exception):
-    """A reply that broke off or cannot be read; asked for again."""
 
 
 @dataclass
@@ -36,7 +34,7 @@ class Reply:
     def read(self, body: Any) -> None:
         choice = self._choice(body)
         if choice is None:
-            raise BrokenReply("the reply holds no choice")
+            raise Fault("empty", "the reply holds no choice")
         self.text = (choice.message.content if hasattr(choice, "message") else choice.text) or ""
         for i, call in enumerate(getattr(getattr(choice, "message", None), "tool_calls", None) or ()):
             self._add_call(i, call)
@@ -60,9 +58,20 @@ class Reply:
             finish=FinishReason.LENGTH if length else FinishReason.STOP,
             stop=stop,
             tool_calls=tuple(_from_wire(i, call) for i, call in sorted(self.calls.items())),
-            prompt_tokens=getattr(self.usage, "prompt_tokens", None),
-            completion_tokens=getattr(self.usage, "completion_tokens", None),
+            prompt_tokens=_count(self.usage, "prompt_tokens"),
+            completion_tokens=_count(self.usage, "completion_tokens"),
         )
+
+    @property
+    def used(self) -> Tokens | None:
+        """The server's own count; None where none has arrived."""
+        prompt, completion = (_count(self.usage, name) for name in ("prompt_tokens", "completion_tokens"))
+        if prompt is None or completion is None:
+            return None
+        cached = _count(getattr(self.usage, "prompt_tokens_details", None), "cached_tokens")
+        if cached is None:
+            cached = _count(self.usage, "prompt_cache_hit_tokens")  # DeepSeek's name
+        return Tokens(prompt, completion, min(prompt, cached or 0))
 
     @property
     def named_stop(self) -> bool:
@@ -96,6 +105,11 @@ class Reply:
         if call.function is not None:
             entry["name"] += call.function.name or ""
             entry["arguments"] += call.function.arguments or ""
+
+
+def _count(holder: Any, name: str) -> int | None:
+    value = getattr(holder, name, None)
+    return value if isinstance(value, int) and value >= 0 else None
 
 
 def _from_wire(index: int, call: Mapping[str, str]) -> dict[str, Any]:

@@ -1,30 +1,25 @@
 """The journal: every answer that cost something, durable before the next turn begins.
 
-Keyed by the hash of the full request, so rerunning a command asks only for what is not there yet. Commits are grouped:
-while one fsync is under way, all that arrives waits for the next, so a thousand turns in flight share a few
-fsyncs. Memory holds one offset for each record that stood there when the journal was opened, and none for what this
-process wrote (a process never asks the same thing twice).
+Keyed by the hash of the full request, so rerunning a command asks only for what is not there yet. Commits are grouped
+(`commit`). Memory holds one offset for each record that stood there when the journal was opened, and none for what
+this process wrote (a process never asks the same thing twice).
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from mario.errors import StoreError
+from mario.store.commit import GroupCommit
 from mario.store.jsonl import AppendLog, dump_line
 
 
 class Journal:
     def __init__(self, path: Path) -> None:
-        self._log = AppendLog(path)
+        self._commits = GroupCommit(AppendLog(path))
         self._offsets: dict[str, int] = {}
-        self._pending: list[tuple[bytes, asyncio.Future[None]]] = []
-        self._committer: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._reader = path.open("rb")
         self.hits = 0
         self._index(path)
@@ -54,33 +49,8 @@ class Journal:
 
     async def put(self, key: str, value: Any, **note: Any) -> None:
         """Store a value; returns when it is durable. `note` stands beside it for people to read."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append((dump_line({"key": key, **note, "value": value}), done))
-        if self._committer is None or self._committer.done():
-            self._committer = asyncio.create_task(self._commit())
-        await done
-
-    async def _commit(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._pending:
-            batch, self._pending = self._pending, []
-            try:
-                await loop.run_in_executor(self._thread, self._write, [line for line, _ in batch])
-            except Exception as error:
-                for _, done in batch:
-                    if not done.cancelled():
-                        done.set_exception(error)
-            else:
-                for _, done in batch:
-                    if not done.cancelled():
-                        done.set_result(None)
-
-    def _write(self, lines: list[bytes]) -> None:
-        for line in lines:
-            self._log.append(line)
-        self._log.commit()
+        await self._commits.add(dump_line({"key": key, **note, "value": value}))
 
     def close(self) -> None:
-        self._thread.shutdown(wait=True)
         self._reader.close()
-        self._log.close()
+        self._commits.close()
