@@ -1,8 +1,10 @@
 """`annotate`: problems, a teacher, and the verified training set they make.
 
 trajectories/   every attempt, sealed
-kept/           the verified ones, sealed, tagged with the verdict: what training reads
-drops.jsonl     the others, each with its reason
+kept/           the right ones chosen, sealed, tagged with the verdict: what training reads
+incorrect/      wrong ones chosen: with kept/, what a value model reads
+drops.jsonl     what is not in kept/, each with its reason
+set.json        counts at every filter, and who taught
 problems.jsonl  the problems themselves, so that the directory stands alone
 summary.json    counts at every step
 """
@@ -18,17 +20,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mario.annotate.calculator import CalculatorTeacher
-from mario.annotate.verify import verify
+from mario.annotate.select import SelectConfig, select
 from mario.data.calculator import Conversion, Refusal, convert
 from mario.data.readers import read_problems, write_problems
+from mario.data.trainingset import Filter
 from mario.engine import EngineConfig, build_engine
 from mario.engine.protocol import Engine
 from mario.errors import UsageError
 from mario.provenance import file_hash, to_json
 from mario.solve import Progress, SolveConfig
 from mario.solve.attempt import InterpreterConfig, attempt, count_problems
-from mario.store import ShardWriter, scan_shards, verify_shards, write_json
-from mario.store.jsonl import write_jsonl
+from mario.store import write_json
 from mario.transcript import format_named
 from mario.types import Problem, Trajectory
 
@@ -48,6 +50,7 @@ class AnnotateConfig:
     engine: EngineConfig = field(default_factory=EngineConfig)
     solve: SolveConfig = field(default_factory=SolveConfig)
     interpreter: InterpreterConfig = field(default_factory=InterpreterConfig)
+    select: SelectConfig = field(default_factory=SelectConfig)
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
@@ -58,11 +61,12 @@ class AnnotateConfig:
 
 @dataclass(frozen=True, slots=True)
 class AnnotateResult:
-    """Counts at every step; `drops` by reason, `notes` by remark on kept rows."""
+    """Counts at every step; `drops` by reason, `notes` by remark on kept rows, `incorrect` for a value model."""
 
     problems: int
     attempts: int
     kept: int
+    incorrect: int
     failures: int
     drops: dict[str, int]
     notes: dict[str, int]
@@ -106,7 +110,10 @@ def _problems(config: AnnotateConfig) -> Iterator[Problem]:
 
 
 def _recipe(config: AnnotateConfig) -> dict[str, Any]:
-    fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "problems"}
+    # Selection is done anew from the stored attempts, so other settings of it are no other run.
+    fields = {
+        f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name not in ("problems", "select")
+    }
     if config.teacher == "calculator":
         del fields["engine"]
     return fields
@@ -131,46 +138,34 @@ def _select(
     progress: Progress,
     refused: list[tuple[Problem, Refusal]],
 ) -> AnnotateResult:
-    """Grade what was attempted; a pure function of the stored attempts, so it is simply done again on a rerun."""
-    known = {problem.id: problem for problem in read_problems(out / "problems.jsonl")}
-    drops: list[dict[str, Any]] = [
-        {"problem_id": problem.id, "reason": f"refused: {why.reason.value}", "detail": why.detail}
-        for problem, why in refused
-    ]
-    notes: Counter[str] = Counter()
-    kept = 0
-    folder = out / "kept"
-    for stale in folder.glob("*") if folder.exists() else ():
-        stale.unlink()
-    writer = ShardWriter(folder)
-    for trajectory in sorted(
-        scan_shards(out / "trajectories", Trajectory) if progress.done else (),
-        key=lambda t: (t.problem_id, t.sample_index),
-    ):
-        outcome = verify(known[trajectory.problem_id], trajectory)
-        if outcome.drop is not None:
-            drops.append(
-                {
-                    "problem_id": trajectory.problem_id,
-                    "sample_index": trajectory.sample_index,
-                    "reason": outcome.drop,
-                    "detail": outcome.detail,
-                }
-            )
-            continue
-        notes.update(_remarks(config, known[trajectory.problem_id]))
-        writer.append(outcome.trajectory)
-        kept += 1
-    writer.seal()
-    write_jsonl(out / "drops.jsonl", drops)
+    """Make the training set of what was attempted, and the counts from problem to row."""
+    refusals = Counter(f"refused: {why.reason.value}" for _, why in refused).most_common()
+    offered = (total - len(refused)) * config.solve.samples
+    ours = {"failure on our side": progress.failed, "not attempted": offered - progress.done - progress.failed}
+    calculator = config.teacher == "calculator"
+    made = select(
+        out,
+        # The calculator teacher is asked to repeat the reference solution.
+        replace(config.select, max_copied=1.0) if calculator else config.select,
+        refused=[
+            {"problem_id": problem.id, "reason": f"refused: {why.reason.value}", "detail": why.detail}
+            for problem, why in refused
+        ],
+        before=[
+            *([Filter("convert", "problems", total, total - len(refused), dict(refusals))] if calculator else []),
+            Filter("attempt", "attempts", offered, progress.done, {why: n for why, n in ours.items() if n}),
+        ],
+        note=lambda problem: _remarks(config, problem),
+    )
     result = AnnotateResult(
         problems=total,
         attempts=progress.done,
-        kept=kept,
+        kept=made.kept,
+        incorrect=made.incorrect,
         failures=progress.failed,
-        drops=dict(Counter(drop["reason"] for drop in drops).most_common()),
-        notes=dict(notes.most_common()),
-        hash=verify_shards(folder) if kept else "",
+        drops={reason: count for reason, count in made.drops.items() if reason not in ours},
+        notes=dict(made.notes),
+        hash=made.hash,
     )
     write_json(out / "summary.json", to_json(result))
     return result
