@@ -13,7 +13,6 @@ import itertools
 import json
 import os
 import resource
-import shutil
 import site
 import socket
 import struct
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from mario.errors import InterpreterError
+from mario.interpreter.guest.scratch import remove_tree
 from mario.interpreter.limits import GRACE_SECONDS, Echo, Limits, Tracebacks
 from mario.process import Child, ChildDied, ChildTimedOut
 
@@ -226,7 +226,7 @@ class Server:
 
     def _clean(self) -> None:
         if self._scratch:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            remove_tree(self._scratch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ import json
 import os
 import resource
 import select
-import shutil
 import signal
 import site
 import socket
@@ -35,10 +34,12 @@ import struct
 import sys
 from typing import Any
 
-from . import branching, lockdown, runner
+from . import branching, landlock, lockdown, namespaces, runner, scratch
+from .syscalls import die_with_parent
 
 _LENGTH, _ORDER = struct.Struct(">I"), struct.Struct(">cQq")
 NO_SEED = -1
+WATCH_SECONDS = 0.2  # between two looks at the free space of the scratch folders' disk
 
 
 class Server:
@@ -61,10 +62,11 @@ class Server:
         self._ended: dict[int, int] = {}  # pid -> wait status, of kernels whose end was not asked about yet
         self._children = branching.ChildList() if sys.platform == "linux" else None
         self._poll = select.poll()
-        paths = lockdown.readable_paths()
+        self._watch = None if self._tier == "full" else scratch.Watch(self._scratch)
+        paths = namespaces.readable_paths()
         if self._tier == "full":
-            self._scratch = lockdown.enter_namespaces(paths)
-            self._holder = lockdown.hold_pid_namespace()
+            self._scratch = namespaces.enter(paths)
+            self._holder = namespaces.hold_pid_namespace()
         if self._tier != "none":
             self._walls = lockdown.Walls(paths, config["memory_mb"] << 20, base, namespaces=self._tier == "full")
         self._wakeup, wakeup = socket.socketpair()
@@ -83,7 +85,10 @@ class Server:
         poll.register(self._wakeup, select.POLLIN)
         while True:
             lacking = len(self._spares) < self._config["spares"] and not self._branches
-            events = dict(poll.poll(0 if lacking else None))
+            watched = WATCH_SECONDS * 1000 if self._watch is not None and self._live else None
+            events = dict(poll.poll(0 if lacking else watched))
+            if self._watch is not None:
+                self._end_overgrown(self._watch)
             # In this order: what closes descriptors, or opens them under a number just closed, comes after what looks.
             for listener in self._listeners.keys() & events.keys():
                 self._answer(listener, events[listener])
@@ -111,7 +116,13 @@ class Server:
             while True:
                 os.waitpid(-1, 0)
         if self._tier != "full":
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            scratch.remove_tree(self._scratch)
+
+    def _end_overgrown(self, watch: scratch.Watch) -> None:
+        overgrown = set(watch.overgrown({str(serial) for serial in self._live.values()}))
+        for pid, serial in self._live.items():
+            if str(serial) in overgrown:
+                os.kill(pid, signal.SIGKILL)
 
     def _obey(self, order: bytes, number: int, seed: int) -> None:
         if order == b"O":
@@ -184,21 +195,21 @@ class Server:
 
     def _fork(self) -> tuple[int, socket.socket]:
         serial = self._counter = self._counter + 1
-        scratch, uid = self._scratch, None
-        if self._walls is not None and self._walls.changes_user:
-            uid = lockdown.FIRST_UID + (os.getpid() * 131 + serial) % lockdown.UIDS
+        folder, uid = self._scratch, None
+        if self._walls is not None:
+            uid = self._walls.user_for(serial)
         if self._tier != "full":
-            scratch = os.path.join(self._scratch, str(serial))
-            os.mkdir(scratch, 0o700)
-            if uid is not None:
-                os.chown(scratch, uid, uid)
+            folder = os.path.join(self._scratch, str(serial))
+            os.mkdir(folder, 0o700)
+            if uid is not None and self._walls is not None:
+                os.chown(folder, self._walls.owner_of_scratch(uid), -1)
         if self._walls is not None:
             self._walls.prepare_fork()
         host_end, kernel_end = socket.socketpair()
         near, far = socket.socketpair()
         pid = os.fork()
         if pid == 0:
-            self._become_kernel(kernel_end, scratch, uid, far)
+            self._become_kernel(kernel_end, folder, uid, far)
         kernel_end.close()
         far.close()
         self._live[pid] = serial
@@ -206,20 +217,21 @@ class Server:
         self._poll.register(near, select.POLLIN)
         return pid, host_end
 
-    def _become_kernel(self, channel: socket.socket, scratch: str, uid: int | None, supervisor: socket.socket) -> None:
+    def _become_kernel(self, channel: socket.socket, folder: str, uid: int | None, supervisor: socket.socket) -> None:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            os.environ.update(HOME=scratch, TMPDIR=scratch)
+            os.environ.update(HOME=folder, TMPDIR=folder)
+            scratch.ignore_modes(folder)
             if self._walls is not None:
-                self._walls.close_in(channel.fileno(), scratch, uid, supervisor)
+                self._walls.close_in(channel.fileno(), folder, uid, supervisor)
             else:
-                os.chdir(scratch)
+                os.chdir(folder)
                 lockdown.limit_resources(*self._base, self._config["memory_mb"] << 20, threads=None)
                 if sys.platform == "linux":
-                    lockdown.die_with_parent()
+                    die_with_parent()
                 lockdown.keep_only_channel(channel.fileno())
             fields = ("output_chars", "echo", "tracebacks", "wall", "cpu", "grace")
             runner.Kernel(*(self._config[field] for field in fields)).serve()
@@ -265,7 +277,7 @@ class Server:
                         self._poll.unregister(descriptor)
             supervisor.close()
         if self._tier != "full" and serial not in self._live.values():
-            shutil.rmtree(os.path.join(self._scratch, str(serial)), ignore_errors=True)
+            scratch.remove_tree(os.path.join(self._scratch, str(serial)))
 
 
 def receive(channel: socket.socket) -> bytes | None:
@@ -336,7 +348,7 @@ def main() -> None:
     except (OSError, KeyError) as error:
         send(channel, json.dumps({"error": getattr(error, "strerror", None) or str(error)}).encode())
         return
-    hello = {"python": sys.version.split()[0], "missing": missing, "landlock": lockdown.landlock_abi()}
+    hello = {"python": sys.version.split()[0], "missing": missing, "landlock": landlock.version()}
     send(channel, json.dumps(hello).encode())
     server.serve()
 

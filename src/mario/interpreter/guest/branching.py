@@ -21,7 +21,8 @@ import struct
 import time
 from collections.abc import Container
 
-from . import lockdown, seccomp
+from . import seccomp
+from .syscalls import MACHINE, die_with_parent
 
 MAX_FAMILY = 32  # live kernels that stem from one; each may use as much memory as the first
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101  # SECCOMP_IOCTL_NOTIF_RECV, SECCOMP_IOCTL_NOTIF_SEND
@@ -92,7 +93,7 @@ class ChildList:
         return {int(number) for number in data.split()}
 
 
-_COLUMN = 0 if lockdown.MACHINE == seccomp.X86_64 else 1
+_COLUMN = 0 if MACHINE == seccomp.X86_64 else 1
 
 
 def stop_waiting(*_: object) -> None:
@@ -115,7 +116,7 @@ def fork_sibling(channel: int) -> int:
     if pid == 0:
         _python.PyOS_AfterFork_Child()
         _dup2(channel, 3)
-        lockdown.die_with_parent()
+        die_with_parent()
         _setstate(state)  # the fork hook of `random` drew a new one; a branch is a copy
     else:
         _python.PyOS_AfterFork_Parent()

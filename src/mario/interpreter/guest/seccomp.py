@@ -4,8 +4,8 @@ The one idea: an allow list. What Python, sympy, numpy and scipy need for comput
 fails with EPERM, whatever a future kernel may add: no socket, no exec, no fork, no signal to another process.
 
 Some calls are judged by their arguments: `clone` makes threads only, `kill` reaches only the process itself, `fcntl`
-cannot aim a signal, `open` cannot truncate what it opens for reading (Landlock before its third version lets that
-through), `socketpair` gives a connected stream (asyncio wants one) that `sendto` cannot aim elsewhere.
+cannot aim a signal, `open` cannot reach past Landlock, `socketpair` gives a connected stream (asyncio wants one) that
+`sendto` cannot aim elsewhere nor send urgent bytes through, which unix sockets were broken by before.
 
 What it does not do: a filter cannot read a path. Landlock and the mount namespace judge those (`lockdown`).
 The aarch64 table is checked by an emulated filter only, not on hardware.
@@ -23,48 +23,45 @@ _X32_BIT = 0x40000000  # the x32 calls of x86-64 carry it; none is allowed
 # name: (number on x86-64, number on aarch64, None where that has no such call)
 # fmt: off
 CALLS: dict[str, tuple[int, int | None]] = {
-    # files
+    # files: imports, and reading and writing in the scratch folder. Not on the list: what makes links, pipes and
+    # devices, what changes owner, mode, times or attributes, locks of a whole file (flock: a way to talk, or to block)
     "read": (0, 63), "write": (1, 64), "close": (3, 57), "fstat": (5, 80), "stat": (4, None), "lstat": (6, None),
     "newfstatat": (262, 79), "statx": (332, 291), "lseek": (8, 62), "pread64": (17, 67), "pwrite64": (18, 68),
     "readv": (19, 65), "writev": (20, 66), "preadv": (295, 69), "pwritev": (296, 70), "sendfile": (40, 71),
-    "access": (21, None), "faccessat": (269, 48), "faccessat2": (439, 439), "flock": (73, 32), "fsync": (74, 82),
-    "fdatasync": (75, 83), "ftruncate": (77, 46), "fadvise64": (221, 223), "getdents": (78, None),
-    "getdents64": (217, 61), "getcwd": (79, 17), "chdir": (80, 49), "fchdir": (81, 50), "rename": (82, None),
-    "renameat": (264, 38), "renameat2": (316, 276), "mkdir": (83, None), "mkdirat": (258, 34), "rmdir": (84, None),
-    "unlink": (87, None), "unlinkat": (263, 35), "readlink": (89, None), "readlinkat": (267, 78), "umask": (95, 166),
-    "creat": (85, None),
-    # descriptors
+    "access": (21, None), "faccessat": (269, 48), "faccessat2": (439, 439), "fsync": (74, 82), "fdatasync": (75, 83),
+    "ftruncate": (77, 46), "fadvise64": (221, 223), "getdents": (78, None), "getdents64": (217, 61),
+    "getcwd": (79, 17), "chdir": (80, 49), "fchdir": (81, 50), "rename": (82, None), "renameat": (264, 38),
+    "renameat2": (316, 276), "mkdir": (83, None), "mkdirat": (258, 34), "rmdir": (84, None), "unlink": (87, None),
+    "unlinkat": (263, 35), "readlink": (89, None), "readlinkat": (267, 78), "umask": (95, 166),
+    "listxattr": (194, 11), "llistxattr": (195, 12), "flistxattr": (196, 13),
+    "open": (2, None), "openat": (257, 56), "fcntl": (72, 25), "ioctl": (16, 29),
+    # descriptors: the channel to the host, and what asyncio and queues are built on
     "pipe": (22, None), "pipe2": (293, 59), "dup": (32, 23), "dup2": (33, None), "dup3": (292, 24), "poll": (7, None),
     "ppoll": (271, 73), "select": (23, None), "pselect6": (270, 72), "epoll_create": (213, None),
     "epoll_create1": (291, 20), "epoll_ctl": (233, 21), "epoll_wait": (232, None), "epoll_pwait": (281, 22),
-    "eventfd2": (290, 19), "recvfrom": (45, 207), "recvmsg": (47, 212), "getsockname": (51, 204),
-    "getpeername": (52, 205), "getsockopt": (55, 209), "shutdown": (48, 210),
-    # memory
+    "eventfd2": (290, 19), "socketpair": (53, 199), "sendto": (44, 206), "recvfrom": (45, 207), "recvmsg": (47, 212),
+    "getsockname": (51, 204), "getpeername": (52, 205), "getsockopt": (55, 209), "shutdown": (48, 210),
+    # memory: the allocator, mapped libraries
     "mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215), "mremap": (25, 216), "brk": (12, 214),
-    "madvise": (28, 233), "msync": (26, 227), "membarrier": (324, 283),
-    # signals of our own
+    "madvise": (28, 233), "msync": (26, 227),
+    # signals of our own: the interrupt at the limit, and snippets' own timeouts
     "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "rt_sigpending": (127, 136),
     "rt_sigsuspend": (130, 133), "rt_sigtimedwait": (128, 137), "sigaltstack": (131, 132), "pause": (34, None),
-    "restart_syscall": (219, 128),
+    "restart_syscall": (219, 128), "kill": (62, 129), "tgkill": (234, 131),
     # time
     "nanosleep": (35, 101), "clock_nanosleep": (230, 115), "getitimer": (36, 102), "setitimer": (38, 103),
     "alarm": (37, None), "gettimeofday": (96, 169), "time": (201, None), "clock_gettime": (228, 113),
     "clock_getres": (229, 114), "times": (100, 153),
     # threads
-    "futex": (202, 98), "set_tid_address": (218, 96), "set_robust_list": (273, 99), "get_robust_list": (274, 100),
-    "rseq": (334, 293), "sched_yield": (24, 124), "sched_getaffinity": (204, 123), "sched_getparam": (143, 121),
-    "sched_getscheduler": (145, 120), "sched_get_priority_max": (146, 125), "sched_get_priority_min": (147, 126),
-    # looking at oneself
+    "clone": (56, 220), "clone3": (435, 435), "futex": (202, 98), "set_tid_address": (218, 96),
+    "set_robust_list": (273, 99), "rseq": (334, 293), "sched_yield": (24, 124), "sched_getaffinity": (204, 123),
+    "prctl": (157, 167),
+    # looking at oneself: what `os`, `tempfile` and the libraries' start ask for
     "getpid": (39, 172), "gettid": (186, 178), "getppid": (110, 173), "getuid": (102, 174), "geteuid": (107, 175),
     "getgid": (104, 176), "getegid": (108, 177), "getresuid": (118, 148), "getresgid": (120, 150),
-    "getgroups": (115, 158), "getpgrp": (111, None), "getpgid": (121, 155), "getsid": (124, 156),
-    "getpriority": (140, 141), "getcpu": (309, 168), "getrusage": (98, 165), "getrlimit": (97, 163),
-    "sysinfo": (99, 179), "uname": (63, 160), "getrandom": (318, 278), "wait4": (61, 260), "waitid": (247, 95),
-    "exit": (60, 93), "exit_group": (231, 94),
-    # judged by their arguments
-    "open": (2, None), "openat": (257, 56), "clone": (56, 220), "clone3": (435, 435), "kill": (62, 129),
-    "tgkill": (234, 131), "ioctl": (16, 29), "fcntl": (72, 25), "prctl": (157, 167), "prlimit64": (302, 261),
-    "sendto": (44, 206), "socketpair": (53, 199),
+    "getgroups": (115, 158), "getpgrp": (111, None), "getcpu": (309, 168), "getrusage": (98, 165),
+    "getrlimit": (97, 163), "prlimit64": (302, 261), "sysinfo": (99, 179), "uname": (63, 160),
+    "getrandom": (318, 278), "exit": (60, 93), "exit_group": (231, 94),
 }
 # fmt: on
 
@@ -78,8 +75,14 @@ _CLONE_FORBIDDEN = 0x7E020000 | 0x00000080 | 0x00002000  # new namespaces (incl.
 _FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 1030)  # DUPFD, GETFD, SETFD, GETFL, SETFL, GETLK, SETLK, SETLKW, DUPFD_CLOEXEC
 _IOCTL = (0x5401, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS (isatty), FIONREAD, FIONBIO, FIONCLEX, FIOCLEX
 _PRCTL = (15, 16)  # PR_SET_NAME, PR_GET_NAME
-_O_ACCMODE, _O_TRUNC = 3, 0x200
-_AF_UNIX, _SOCK_TYPE_MASK, _SOCK_STREAM = 1, 0xF, 1
+_SOCKET_OPTIONS = (3, 4, 7, 8, 38, 39)  # TYPE, ERROR, SNDBUF, RCVBUF, PROTOCOL, DOMAIN; not who the peer is
+_SOL_SOCKET, _AF_UNIX, _SOCK_TYPE_MASK, _SOCK_STREAM = 1, 1, 0xF, 1
+_O_ACCMODE, _O_TRUNC, _O_PATH = 3, 0x200, 0x200000
+_SEND_FLAGS = 0x40 | 0x4000  # DONTWAIT, NOSIGNAL
+_RECEIVE_FLAGS = 0x2 | 0x20 | 0x40 | 0x100 | 0x40000000  # PEEK, TRUNC, DONTWAIT, WAITALL, CMSG_CLOEXEC; never OOB
+_MAP_FORBIDDEN = 0x2000 | 0x40000  # LOCKED, HUGETLB: a pool that all processes of the machine share
+# NORMAL to DONTNEED, FREE, DONTFORK, DOFORK, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP, GUARD_INSTALL, GUARD_REMOVE
+_MADVISE = (0, 1, 2, 3, 4, 8, 10, 11, 14, 15, 16, 17, 102, 103)  # not MERGEABLE: merging tells what others hold
 
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
 
@@ -125,21 +128,37 @@ def build_filter(machine: str, pid: int, branching: bool = False) -> bytes:
 
 def _judged(pid: int, branching: bool) -> dict[str, list[Instruction]]:
     """The bodies that end in a verdict of their own; each loads the low half of one argument and compares."""
-    deny, allow = (_RET, 0, 0, ERRNO | errno.EPERM), (_RET, 0, 0, ALLOW)
+    deny, no_such, unsupported = ((_RET, 0, 0, ERRNO | code) for code in (errno.EPERM, errno.ENOSYS, errno.ENOTSUP))
+    allow = (_RET, 0, 0, ALLOW)
 
-    def one_of(argument: int, values: tuple[int, ...]) -> list[Instruction]:
+    def one_of(argument: int, values: tuple[int, ...], otherwise: Instruction = deny) -> list[Instruction]:
         tests = [(_JEQ, len(values) - i, 0, value) for i, value in enumerate(values)]
-        return [_low(argument), *tests, deny, allow]
+        return [_low(argument), *tests, otherwise, allow]
 
     def is_null(argument: int) -> list[Instruction]:
         return [_low(argument), (_JEQ, 0, 3, 0), _high(argument), (_JEQ, 0, 1, 0), allow, deny]
 
-    def no_truncation_of_the_read_only(flags: int) -> list[Instruction]:
-        return [_low(flags), (_JSET, 0, 3, _O_TRUNC), (_AND, 0, 0, _O_ACCMODE), (_JEQ, 0, 1, 0), deny, allow]
+    def without(argument: int, bits: int) -> list[Instruction]:
+        return [_low(argument), (_JSET, 0, 1, bits), deny, allow]
 
+    def and_then(first: list[Instruction], second: list[Instruction]) -> list[Instruction]:
+        """Both must allow: what would be the first's `allow`, its last, is the second's beginning."""
+        assert first[-2:] == [deny, allow]
+        return [*first[:-1], *second]
+
+    def opens(flags: int) -> list[Instruction]:
+        """Not O_PATH, which Landlock does not judge; not the access mode 3, nor truncation of what is opened to
+        read, which it did not judge before its third version."""
+        judge_mode = [_low(flags), (_AND, 0, 0, _O_ACCMODE), (_JEQ, 4, 0, 3), (_JEQ, 0, 2, 0)]
+        return and_then(without(flags, _O_PATH), [*judge_mode, _low(flags), (_JSET, 1, 0, _O_TRUNC), allow, deny])
+
+    clock = without(0, 1 << 31)  # negative: the processor time of some process or thread
     return {
-        "open": no_truncation_of_the_read_only(1),
-        "openat": no_truncation_of_the_read_only(2),
+        "open": opens(1),
+        "openat": opens(2),
+        **{call: [unsupported] for call in ("listxattr", "llistxattr", "flistxattr")},  # shutil.copy2 does without
+        "mmap": without(3, _MAP_FORBIDDEN),
+        "madvise": one_of(2, _MADVISE),
         "clone": [
             _low(0),
             *([(_JEQ, 2, 0, CLONE_BRANCH)] if branching else []),
@@ -148,9 +167,13 @@ def _judged(pid: int, branching: bool) -> dict[str, list[Instruction]]:
             allow,
             deny,
         ],
-        "clone3": [(_RET, 0, 0, ERRNO | errno.ENOSYS)],  # glibc then falls back to clone, whose flags can be judged
+        "clone3": [no_such],  # glibc then falls back to clone, whose flags can be judged
         "kill": one_of(0, (pid,)),
         "tgkill": one_of(0, (pid,)),
+        "sched_getaffinity": one_of(0, (0, pid), no_such),  # ENOSYS: glibc then does without, for its other threads
+        "clock_gettime": clock,
+        "clock_getres": clock,
+        "clock_nanosleep": clock,
         "ioctl": one_of(1, _IOCTL),
         "fcntl": one_of(1, _FCNTL),
         "prctl": [  # also PR_SET_PDEATHSIG to SIGKILL, which a branch needs anew
@@ -162,8 +185,11 @@ def _judged(pid: int, branching: bool) -> dict[str, list[Instruction]]:
             allow,
             deny,
         ],
-        "prlimit64": is_null(2),  # reading limits; Landlock and the pid namespace keep other processes out of reach
-        "sendto": is_null(4),
+        "prlimit64": and_then(one_of(0, (0, pid)), is_null(2)),  # reading one's own limits
+        "sendto": and_then(without(3, ~_SEND_FLAGS & 0xFFFFFFFF), is_null(4)),
+        "recvfrom": without(3, ~_RECEIVE_FLAGS & 0xFFFFFFFF),
+        "recvmsg": without(2, ~_RECEIVE_FLAGS & 0xFFFFFFFF),
+        "getsockopt": and_then(one_of(1, (_SOL_SOCKET,)), one_of(2, _SOCKET_OPTIONS)),
         "socketpair": [
             _low(0),
             (_JEQ, 0, 4, _AF_UNIX),

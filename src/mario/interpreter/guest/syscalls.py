@@ -1,0 +1,72 @@
+"""The few calls to the C library and the kernel of the machine that the walls are built with, by ctypes.
+
+What it does not do: it decides nothing, and falls back to nothing: a call that fails raises `OSError`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.syscall.restype = ctypes.c_long
+MACHINE = platform.machine()
+
+CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_NOATIME, MS_NODIRATIME = 1, 2, 4, 8, 32, 1024, 2048
+MS_BIND, MS_REC, MS_PRIVATE, MS_RELATIME = 4096, 16384, 1 << 18, 1 << 21
+MNT_DETACH = 2
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS = 1, 4, 8, 38
+CAP_SETUID = 1 << 7
+_SECCOMP_SET_MODE_FILTER, _SECCOMP_SPEC_ALLOW, SECCOMP_NEW_LISTENER = 1, 4, 8
+
+# Numbers of what the C library has no function for; from 424 on they are the same on every machine.
+CLOSE_RANGE, LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 436, 444, 445, 446
+PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+_CAPSET = {"x86_64": 126, "aarch64": 91}
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+
+
+def check(result: int, what: str) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+    return result
+
+
+def prctl(option: int, *arguments: int) -> None:
+    padded = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
+    check(LIBC.prctl(option, *padded), f"prctl({option})")
+
+
+def unshare(flags: int) -> None:
+    check(LIBC.unshare(flags), "unshare")
+
+
+def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    arguments = (source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode() or None)
+    check(LIBC.mount(*arguments), f"mount {target}")
+
+
+def set_capabilities(wanted: int) -> None:
+    """Permitted and effective ones, of the first 32; none are inheritable."""
+    data = struct.pack("=6I", wanted, wanted, 0, 0, 0, 0)
+    check(LIBC.syscall(_CAPSET[MACHINE], struct.pack("=Ii", 0x20080522, 0), data), "capset")
+
+
+def install_filter(program: bytes, flags: int = 0) -> int:
+    """A seccomp filter; the result is negative where it is refused, with SECCOMP_NEW_LISTENER a descriptor."""
+    buffer = ctypes.create_string_buffer(program, len(program))
+    fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
+    call = _SECCOMP[MACHINE]
+    result = int(LIBC.syscall(call, _SECCOMP_SET_MODE_FILTER, flags | _SECCOMP_SPEC_ALLOW, fprog))
+    if result < 0:  # kernels before 4.17 lack SPEC_ALLOW
+        result = int(LIBC.syscall(call, _SECCOMP_SET_MODE_FILTER, flags, fprog))
+    return result
+
+
+def die_with_parent() -> None:
+    prctl(PR_SET_PDEATHSIG, 9)
