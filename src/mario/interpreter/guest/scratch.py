@@ -9,7 +9,7 @@ of a file bound those to 1 GiB.
 """
 
 # The guest stays small, it is forked often: no pathlib.
-# ruff: noqa: PTH101, PTH104, PTH106, PTH108, PTH118
+# ruff: noqa: PTH101, PTH116, PTH104, PTH106, PTH108, PTH118
 from __future__ import annotations
 
 import contextlib
