@@ -32,8 +32,16 @@ class Kernel:
         self._poll = select.poll()
         self._poll.register(self._channel, select.POLLIN)
 
-    def run(self, code: str) -> Observation:
-        """Run one snippet; whatever it does is in the observation."""
+    @property
+    def alive(self) -> bool:
+        """Whether another snippet would run, as far as the host has been told."""
+        return self._release.alive and self._state.death is None
+
+    def run(self, code: str, *, interruptible: bool = False) -> Observation:
+        """Run one snippet; whatever it does is in the observation.
+
+        interruptible: Ctrl-C here stops the snippet as its time limit would, and not the kernel.
+        """
         with self._lock:
             if not self._release.alive:
                 raise InterpreterError("interpreter: this kernel was closed; open another")
@@ -45,8 +53,12 @@ class Kernel:
                         answer = self._perform(action)
                     except ServerLost as lost:
                         action = steps.throw(lost)
-                    else:
-                        action = steps.send(answer)
+                        continue
+                    except KeyboardInterrupt:
+                        if not interruptible or not isinstance(action, Receive):
+                            raise
+                        answer = None  # as if its time were up
+                    action = steps.send(answer)
             except StopIteration as done:
                 observation: Observation = done.value
                 return observation
