@@ -121,7 +121,7 @@ def _build(
     unchosen: Counter[str] = Counter()
     levels: Counter[str] = Counter()
     notes: Counter[str] = Counter()
-    taken = solved = shapes = 0
+    taken = solved = 0
     with Index(part, sources) as index, whole_file(part / "drops.jsonl") as drops:
         index.add_problems(problems)
         teachers, prompt = _judge_all(index, config)
@@ -146,7 +146,6 @@ def _build(
                     drops.write(dump_line(_drop(entry, reason)))
             kept_rows += len(chosen)
             solved += bool(chosen)
-            shapes += len({entry.shape for entry in chosen})
         kept.seal()
         incorrect.seal()
     verified = taken - unverified.total()
@@ -161,7 +160,6 @@ def _build(
         ),
         hash=verify_shards(part / "kept") if kept_rows else "",
         support=dict(sorted(levels.items())),
-        shapes=shapes,
         notes=dict(notes.most_common()),
         teachers=teachers,
         prompt=prompt,

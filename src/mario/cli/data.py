@@ -19,6 +19,7 @@ from mario.store.jsonl import dump_line
 
 SUBVERBS = {
     "inspect": "count what a source holds, list the references that the grader cannot read",
+    "decontaminate": "compare training problems with benchmarks",
 }
 
 
@@ -28,6 +29,10 @@ def run(argv: list[str]) -> int:
             from mario.cli import inspect
 
             return inspect.run(argv[1:])
+        case ["decontaminate"]:
+            from mario.cli import decontaminate
+
+            return decontaminate.run(argv[1:])
     return _make(argv)
 
 

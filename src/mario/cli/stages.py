@@ -20,7 +20,7 @@ from mario.errors import UsageError
 from mario.recipe import build, read_toml, set_path, toml_value, unknown_key
 from mario.store import write_json
 
-STAGE_VERBS = ("data", "annotate", "train", "evaluate", "report")
+STAGE_VERBS = ("data", "augment", "annotate", "train", "evaluate", "report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +98,24 @@ class Stage:
                 from mario.cli.data import make_problems
 
                 print(f"{make_problems(self.config, self.out)} problems")
+            case "augment":
+                from mario.cli.augment import augment_with_progress
+                from mario.cli.augment import table as augment_table
+
+                made = augment_with_progress(self.config, self.out)
+                print(augment_table(made))
+                return made.failures
             case "annotate":
                 from mario.cli.annotate import annotate_with_progress, table
 
                 result = annotate_with_progress(self.config, self.out)
                 print(table(result))
                 return result.failures
+            case "decontaminate":
+                from mario.cli.decontaminate import decontaminated
+                from mario.cli.decontaminate import table as decontamination_table
+
+                print(decontamination_table(decontaminated(self.config, self.out)))
             case "train":
                 from mario.cli.train import table as sft_table
                 from mario.cli.train import train_with_progress
@@ -140,10 +152,18 @@ def _config_class(verb: str, where: str) -> type:
             from mario.data.collect import DataConfig
 
             return DataConfig
+        case "augment":
+            from mario.augment import AugmentConfig
+
+            return AugmentConfig
         case "annotate":
             from mario.annotate import AnnotateConfig
 
             return AnnotateConfig
+        case "decontaminate":
+            from mario.data.decontaminate import DecontaminateConfig
+
+            return DecontaminateConfig
         case "train":
             from mario.cli.train import TrainRecipe
 

@@ -20,6 +20,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,9 @@ class Filter:
 class TrainingSet:
     """Counts and origin. `key` is the hash of the inputs and settings, `hash` that of the rows in `kept/`.
 
-    `support` counts kept rows by level (1 an output holds the answer, 2 every snippet ran, 3 the rest), `shapes` the
-    different program shapes of each problem, summed; `teachers` are model, format, sampling and attempts; `prompt` is
-    the first one rendered; `compared` are the benchmarks it was decontaminated against.
+    `support` counts kept rows by level: 1 an output holds the answer, 2 every snippet ran, 3 the rest. `teachers` are
+    model, format, sampling and attempts; `prompt` is the first one rendered; `compared` are the benchmarks it was
+    decontaminated against.
     """
 
     key: str
@@ -65,12 +66,21 @@ class TrainingSet:
     filters: tuple[Filter, ...]
     hash: str = ""
     support: Mapping[str, int] = field(default_factory=dict)
-    shapes: int = 0
     notes: Mapping[str, int] = field(default_factory=dict)
     teachers: tuple[Mapping[str, Any], ...] = ()
     prompt: str = ""
     cost: Mapping[str, Any] = field(default_factory=dict)
     compared: tuple[Mapping[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        for before, after in pairwise(self.filters):
+            if before.unit == after.unit and before.kept != after.taken:
+                raise DataError(
+                    f"filter {before.name!r} let {before.kept} {before.unit} go on and {after.name!r} says that "
+                    f"{after.taken} came; a fault of ours, report it"
+                )
+        if self.filters and self.filters[-1].kept != self.kept:
+            raise DataError(f"{self.kept} rows are kept and {self.filters[-1].kept} passed the last filter; report it")
 
     @property
     def drops(self) -> dict[str, int]:
