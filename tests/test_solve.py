@@ -329,7 +329,7 @@ def test_a_slow_program_does_not_stall_its_neighbours() -> None:
             schedule = Schedule(Author(write), interpreter)
             names = ["slow", *(f"p{i}" for i in range(10))]
             rollouts = [start(problem(name), 0, "m", SolveConfig(), INLINE) for name in names]
-            await schedule.run_all(rollouts, 11, lambda t: finished_at.update({t.problem_id: loop.time()}))
+            await schedule.run_all(rollouts, 11, lambda _, t: finished_at.update({t.problem_id: loop.time()}))
 
     asyncio.run(go())
     assert len(finished_at) == 11
@@ -348,7 +348,7 @@ def test_problems_are_pulled_as_they_are_needed() -> None:
     most = 0
     done = 0
 
-    def count(_: Trajectory) -> None:
+    def count(_: Problem, __: Trajectory) -> None:
         nonlocal done, most
         done += 1
         most = max(most, pulled - done)

@@ -6,7 +6,8 @@ incorrect/      wrong ones chosen: with kept/, what a value model reads
 drops.jsonl     what is not in kept/, each with its reason
 set.json        counts at every filter, and who taught
 problems.jsonl  the problems themselves, so that the directory stands alone
-summary.json    counts at every step
+summary.json    counts at every step, and what the teacher cost
+ledger.jsonl    every call of a paid teacher, before and after it was sent
 """
 
 from __future__ import annotations
@@ -24,15 +25,21 @@ from mario.annotate.select import SelectConfig, select
 from mario.data.calculator import Conversion, Refusal, convert
 from mario.data.readers import read_problems, write_problems
 from mario.data.trainingset import Filter
-from mario.engine import EngineConfig, build_engine
+from mario.engine import EngineConfig
+from mario.engine.lazy import LazyEngine
+from mario.engine.ledger import read_spend
+from mario.engine.prices import price_of
 from mario.engine.protocol import Engine
 from mario.errors import UsageError
 from mario.provenance import file_hash, to_json
-from mario.solve import Progress, SolveConfig
+from mario.solve import Forecast, Pilot, Progress, SolveConfig
 from mario.solve.attempt import InterpreterConfig, attempt, count_problems
+from mario.solve.run import Listener
 from mario.store import write_json
 from mario.transcript import format_named
-from mario.types import Problem, Trajectory
+from mario.types import Problem
+
+LEDGER = "ledger.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,38 +78,58 @@ class AnnotateResult:
     drops: dict[str, int]
     notes: dict[str, int]
     hash: str
+    cost: dict[str, Any] | None = None
 
 
-Listener = Callable[[Progress, Trajectory | None], None]
 Report = Callable[[str], None]
 
 
 def annotate(
-    config: AnnotateConfig, out: Path, on_progress: Listener = lambda *_: None, report: Report = lambda _: None
+    config: AnnotateConfig,
+    out: Path,
+    on_progress: Listener = lambda *_: None,
+    report: Report = lambda _: None,
+    on_forecast: Callable[[Forecast], None] = lambda _: None,
 ) -> AnnotateResult:
     """Attempt, verify, keep; rerunning goes on where it stopped.
 
+    `report` hears of what takes long before the first attempt, `on_forecast` what an engine will use in all.
+
     Raises:
+        BudgetReached: the teacher's budget is spent; what was attempted has been selected from.
         DataError: the problems cannot be read. EngineError, InterpreterError, StoreError: see `solve.attempt`.
+        KeyboardInterrupt: see `solve.run`; nothing has been selected.
     """
     refused: list[tuple[Problem, Refusal]] = []
     total = count_problems(_problems(config), str(config.problems))
-    engine, offered = _teacher(config, _problems(config), lambda problem, why: refused.append((problem, why)), report)
+    engine: Engine
+    offered: Iterable[Problem]
+    if config.teacher == "calculator":
+        engine = CalculatorTeacher(format_named(config.solve.format))
+        offered = engine.offer(_problems(config), lambda problem, why: refused.append((problem, why)))
+        # It writes plain arithmetic: bare kernels open several times faster.
+        interpreter, watch = replace(config.interpreter, preload=()), on_progress
+    else:
+        engine = LazyEngine(config.engine, report, out / LEDGER)
+        pilot = offered = Pilot(lambda: _problems(config), total, config.solve.samples)
+        interpreter, watch = config.interpreter, pilot.watching(on_progress, on_forecast)
     progress = attempt(
         out,
         "annotate",
         offered,
         engine,
         config.solve,
-        # The calculator teacher writes plain arithmetic: bare kernels open several times faster.
-        replace(config.interpreter, preload=()) if config.teacher == "calculator" else config.interpreter,
+        interpreter,
         recipe=_recipe(config),
         inputs={"problems": file_hash(config.problems)},
         total=total * config.solve.samples,
-        on_progress=on_progress,
+        on_progress=watch,
     )
     write_problems(out / "problems.jsonl", _problems(config))
-    return _select(config, out, total, progress, refused)
+    result = _select(config, out, total, progress, refused)
+    if progress.spent is not None:
+        raise progress.spent
+    return result
 
 
 def _problems(config: AnnotateConfig) -> Iterator[Problem]:
@@ -119,18 +146,6 @@ def _recipe(config: AnnotateConfig) -> dict[str, Any]:
     return fields
 
 
-def _teacher(
-    config: AnnotateConfig,
-    problems: Iterable[Problem],
-    refuse: Callable[[Problem, Refusal], None],
-    report: Report,
-) -> tuple[Engine, Iterable[Problem]]:
-    if config.teacher == "engine":
-        return build_engine(config.engine, report), problems
-    teacher = CalculatorTeacher(format_named(config.solve.format))
-    return teacher, teacher.offer(problems, refuse)
-
-
 def _select(
     config: AnnotateConfig,
     out: Path,
@@ -143,6 +158,7 @@ def _select(
     offered = (total - len(refused)) * config.solve.samples
     ours = {"failure on our side": progress.failed, "not attempted": offered - progress.done - progress.failed}
     calculator = config.teacher == "calculator"
+    cost = _cost(config, out)
     made = select(
         out,
         # The calculator teacher is asked to repeat the reference solution.
@@ -156,6 +172,7 @@ def _select(
             Filter("attempt", "attempts", offered, progress.done, {why: n for why, n in ours.items() if n}),
         ],
         note=lambda problem: _remarks(config, problem),
+        cost=cost,
     )
     result = AnnotateResult(
         problems=total,
@@ -166,9 +183,16 @@ def _select(
         drops={reason: count for reason, count in made.drops.items() if reason not in ours},
         notes=dict(made.notes),
         hash=made.hash,
+        cost=cost,
     )
     write_json(out / "summary.json", to_json(result))
     return result
+
+
+def _cost(config: AnnotateConfig, out: Path) -> dict[str, Any] | None:
+    """What the calls of all sessions have cost; None where no ledger was kept."""
+    ledger = out / LEDGER
+    return read_spend(ledger, price_of(config.engine)).to_dict() if ledger.exists() else None
 
 
 def _remarks(config: AnnotateConfig, problem: Problem) -> list[str]:

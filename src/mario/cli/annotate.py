@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mario.annotate import AnnotateConfig, AnnotateResult, annotate
 from mario.cli.arguments import Parser, add_settings, resolve
 from mario.cli.dry_run import show_plan
 from mario.cli.places import needs_out, problems_file
-from mario.cli.progress import Attempts, say
+from mario.cli.progress import Attempts, dollars, say, short
+from mario.engine.prices import price_of
 from mario.provenance import to_json
 
 
@@ -29,8 +32,8 @@ def run(argv: list[str]) -> int:
     args = parser.parse(argv)
     config = resolve(AnnotateConfig, args, problems=args.problems)
     if args.dry_run:
-        who = "the calculator teacher" if config.teacher == "calculator" else config.engine.model
-        show_plan((config.problems,), config.limit, who, config.solve)
+        engine = None if config.teacher == "calculator" else config.engine
+        show_plan((config.problems,), config.limit, engine, config.solve)
         return 0
     result = annotate_with_progress(config, needs_out(args.out, "annotate"))
     print(json.dumps(to_json(result), indent=2) if args.json else table(result))
@@ -39,8 +42,9 @@ def run(argv: list[str]) -> int:
 
 def annotate_with_progress(config: AnnotateConfig, out: Path) -> AnnotateResult:
     config = replace(config, problems=problems_file(config.problems))
+    price = price_of(config.engine)
     with Attempts(f"annotate {out.name}") as line:
-        result = annotate(config, out, line, say)
+        result = annotate(config, out, line, line.note, lambda found: line.forecast(found, price))
     if result.failures:
         say(f"{result.failures} attempts failed on our side ({out / 'failures.jsonl'}); run again to retry them")
     return result
@@ -56,4 +60,18 @@ def table(result: AnnotateResult) -> str:
         *((f"dropped, {reason}", count, "") for reason, count in result.drops.items()),
     ]
     width = max(len(name) for name, _, _ in rows)
-    return "\n".join(f"{name:<{width}}  {count:>7}  {note}".rstrip() for name, count, note in rows)
+    lines = [f"{name:<{width}}  {count:>7}  {note}".rstrip() for name, count, note in rows]
+    return "\n".join([*lines, _cost_line(result.cost)] if result.cost else lines)
+
+
+def _cost_line(cost: Mapping[str, Any]) -> str:
+    """Calls, tokens and dollars of all sessions."""
+    used = f"{short(cost['prompt_tokens'])} prompt and {short(cost['completion_tokens'])} completion tokens"
+    text = f"cost: {cost['calls']} calls, {used}"
+    if cost["dollars"] is not None:
+        text += f", {dollars(cost['dollars'])}"
+    if cost["unknown_calls"]:
+        most = cost["unknown_prompt_tokens"] + cost["unknown_completion_tokens"]
+        bound = f"{short(most)} tokens" if cost["unknown_dollars"] is None else dollars(cost["unknown_dollars"])
+        text += f"; {cost['unknown_calls']} calls of unknown cost, at most {bound}"
+    return text

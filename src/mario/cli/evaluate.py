@@ -10,6 +10,7 @@ from mario.cli.arguments import Parser, add_settings, resolve
 from mario.cli.dry_run import show_plan
 from mario.cli.places import needs_out, problems_file
 from mario.cli.progress import Attempts, say
+from mario.engine.prices import price_of
 from mario.evaluate import EvaluateConfig, Summary, evaluate
 from mario.evaluate.benchmark import worked_examples
 from mario.evaluate.metrics import Estimate
@@ -32,7 +33,7 @@ def run(argv: list[str]) -> int:
     args = parser.parse(argv)
     config = resolve(EvaluateConfig, args, problems=args.problems)
     if args.dry_run:
-        show_plan(config.problems, config.limit, config.engine.model, config.solve, worked_examples(config)[0])
+        show_plan(config.problems, config.limit, config.engine, config.solve, worked_examples(config)[0])
         return 0
     summary = evaluate_with_progress(config, needs_out(args.out, "evaluate"))
     print(json.dumps(to_json(summary), indent=2) if args.json else table(summary))
@@ -43,8 +44,9 @@ def run(argv: list[str]) -> int:
 
 def evaluate_with_progress(config: EvaluateConfig, out: Path) -> Summary:
     config = replace(config, problems=tuple(problems_file(path) for path in config.problems))
+    price = price_of(config.engine)
     with Attempts(f"evaluate {out.name}") as line:
-        summary = evaluate(config, out, line, say)
+        summary = evaluate(config, out, line, line.note, lambda found: line.forecast(found, price))
     if summary.failures:
         say(f"{summary.failures} attempts failed on our side ({out / 'failures.jsonl'}); run again to retry them")
     return summary

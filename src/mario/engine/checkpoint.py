@@ -66,6 +66,12 @@ def describe(model: str) -> str:
     return path.resolve().name if path.exists() else model
 
 
+def label(model: str, directory: Path, dtype: str) -> str:
+    """What journals and tables call an engine over a model: with a fingerprint of its files, and its number format."""
+    identity = fingerprint(directory).removeprefix("sha256:")[:12]
+    return f"{describe(model)} [{identity}, {dtype}]"
+
+
 def load_tokenizer(directory: Path) -> Any:
     """The tokenizer of a model directory.
 

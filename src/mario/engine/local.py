@@ -65,9 +65,8 @@ class LocalEngine:
         directory: Path = checkpoint.resolve(model, report)
         tokenizer = checkpoint.load_tokenizer(directory)
         loaded = checkpoint.load_model(directory, dtype=dtype, device=device)
-        identity = checkpoint.fingerprint(directory).removeprefix("sha256:")[:12]
         kind = str(loaded.dtype).removeprefix("torch.")
-        return cls(loaded, tokenizer, f"{checkpoint.describe(model)} [{identity}, {kind}]", batch_size=batch_size)
+        return cls(loaded, tokenizer, checkpoint.label(model, directory, kind), batch_size=batch_size)
 
     @property
     def name(self) -> str:

@@ -16,13 +16,15 @@ from itertools import islice
 from pathlib import Path
 
 from mario.data.readers import read_problems, write_problems
-from mario.engine import EngineConfig, build_engine
+from mario.engine import EngineConfig
+from mario.engine.lazy import LazyEngine
 from mario.errors import UsageError
 from mario.evaluate.metrics import Estimate, Judged, accuracy, majority_at, pass_at
 from mario.grade import grade, group
 from mario.provenance import content_hash, file_hash, to_json
-from mario.solve import Progress, SolveConfig
+from mario.solve import Forecast, Pilot, Progress, SolveConfig
 from mario.solve.attempt import InterpreterConfig, attempt, count_problems
+from mario.solve.run import Listener
 from mario.store import scan_shards, verify_shards, write_json
 from mario.store.jsonl import write_jsonl
 from mario.transcript import Demonstration, format_named
@@ -76,41 +78,48 @@ class Summary:
     completion_tokens: int
 
 
-Listener = Callable[[Progress, Trajectory | None], None]
 Report = Callable[[str], None]
 
 
 def evaluate(
-    config: EvaluateConfig, out: Path, on_progress: Listener = lambda *_: None, report: Report = lambda _: None
+    config: EvaluateConfig,
+    out: Path,
+    on_progress: Listener = lambda *_: None,
+    report: Report = lambda _: None,
+    on_forecast: Callable[[Forecast], None] = lambda _: None,
 ) -> Summary:
     """Attempt, grade, summarise; rerunning goes on where it stopped and recomputes nothing stored.
 
-    `report` hears of what takes long before the first attempt, such as the conversion of the embedded model.
+    `report` hears of what takes long before the first attempt, such as the conversion of the embedded model,
+    `on_forecast` what an engine behind a server will use in all.
 
     Raises:
+        BudgetReached: the engine's budget is spent; the summary on disk is of what was attempted.
         DataError: the problems cannot be read. EngineError, InterpreterError, StoreError: see `solve.attempt`.
     """
     total = _check(config)
     demonstrations, inputs = worked_examples(config)
-    engine = build_engine(config.engine, report)
     label = config.label or config.engine.model
+    pilot = Pilot(lambda: _problems(config), total, config.solve.samples)
     progress = attempt(
         out,
         "evaluate",
-        _problems(config),
-        engine,
+        pilot if config.engine.endpoint else _problems(config),
+        LazyEngine(config.engine, report, out / "ledger.jsonl"),
         config.solve,
         config.interpreter,
         recipe={f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name not in _NO_RESULT},
         inputs={"problems": content_hash([file_hash(path) for path in config.problems]), **inputs},
         demonstrations=demonstrations,
         total=total * config.solve.samples,
-        on_progress=on_progress,
+        on_progress=pilot.watching(on_progress, on_forecast),
     )
     write_problems(out / "problems.jsonl", _problems(config))
     judged = _judge(out) if progress.done else []
     summary = _summary(label, total, judged, progress)
     write_json(out / "summary.json", summary)
+    if progress.spent is not None:
+        raise progress.spent
     return summary
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,13 +14,17 @@ from mario.interpreter import AsyncInterpreterPool, Limits
 from mario.interpreter.protocol import AsyncInterpreter, AsyncKernel
 from mario.provenance import content_hash, make_manifest
 from mario.solve.rollout import SolveConfig
-from mario.solve.run import Progress, solve_into
+from mario.solve.run import Listener, Progress, Waves, solve_into
 from mario.store import RunStore
 from mario.transcript import Demonstration
-from mario.types import Problem, Trajectory
+from mario.types import Problem
 
 # Settings that change how fast a run goes, never what it gives: a resumed run may change them.
-PACE = frozenset({"concurrency", "workers", "preload", "batch_size", "timeout_seconds", "max_retries"})
+# A server may have moved; its model's name is what counts.
+PACE = frozenset(
+    {"concurrency", "workers", "preload", "batch_size", "timeout_seconds", "max_retries", "endpoint", "api_key_env"}
+    | {"max_cost", "max_total_tokens", "price", "cache"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +123,12 @@ def attempt(
     inputs: Mapping[str, str],
     demonstrations: Sequence[Demonstration] = (),
     total: int | None = None,
-    on_progress: Callable[[Progress, Trajectory | None], None] = lambda *_: None,
+    waves: Waves | None = None,
+    on_progress: Listener = lambda *_: None,
 ) -> Progress:
     """Attempt every problem into `out`, or what is still missing there; returns what there is now.
+
+    See `solve_into` for what Ctrl-C, a spent budget and `waves` do.
 
     Raises:
         EngineError, InterpreterError, StoreError: a lasting fault of ours; what is finished is stored.
@@ -140,6 +147,7 @@ def attempt(
                 demonstrations=demonstrations,
                 interpreter_key=interpreter.key(),
                 total=total,
+                waves=waves,
                 on_progress=on_progress,
             )
         finally:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from mario.errors import UsageError
 from mario.provenance import derive_seed
-from mario.transcript import Answer, Context, Demonstration, Format, Malformed, RunCode
+from mario.recipe import unknown_key
+from mario.transcript import FORMATS, Answer, Context, Demonstration, Format, Malformed, RunCode
 from mario.types import Completion, Observation, Problem, Request, Sampling, Step, StopReason, Trajectory
 
 
@@ -18,8 +19,10 @@ from mario.types import Completion, Observation, Problem, Request, Sampling, Ste
 class SolveConfig:
     """How problems are attempted.
 
-    format: inline (the paper's, with code), text (without code, ours) or tools (native tool calls)
+    format: inline (the paper's, with code), text (without code, ours), tools (native tool calls), react (the paper's
+        prompt for teachers, as a conversation) or react-text (the same, for engines that continue a text)
     samples: attempts a problem
+    greedy_first: sample 0 is greedy, whatever the temperature of the others
     temperature: 0 is greedy
     top_p: nucleus share
     max_new_tokens: bound of one turn
@@ -30,6 +33,7 @@ class SolveConfig:
 
     format: str = "inline"
     samples: int = 1
+    greedy_first: bool = False
     temperature: float = 0.0
     top_p: float = 1.0
     max_new_tokens: int = 512
@@ -45,14 +49,17 @@ class SolveConfig:
             raise UsageError(f"solve.temperature must be from 0 to 5, got {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise UsageError(f"solve.top_p must be above 0 and at most 1, got {self.top_p}")
+        if self.format not in FORMATS:
+            raise UsageError(f"solve.format: {unknown_key(self.format, FORMATS, 'format')}")
         if self.samples > 1 and self.temperature == 0:
             raise UsageError(
                 f"solve.samples = {self.samples} at temperature 0 would draw the same answer {self.samples} times; "
                 "set solve.temperature, for example 0.7"
             )
 
-    @property
-    def sampling(self) -> Sampling:
+    def sampling(self, sample_index: int) -> Sampling:
+        if self.greedy_first and sample_index == 0:
+            return Sampling(0.0, 1.0, self.max_new_tokens, self.seed)
         return Sampling(self.temperature, self.top_p, self.max_new_tokens, self.seed)
 
 
@@ -107,7 +114,7 @@ class Rollout:
                 problem_id=self.problem.id,
                 sample_index=self.sample_index,
                 turn=self.turn,
-                sampling=self.config.sampling,
+                sampling=self.config.sampling(self.sample_index),
                 seed=derive_seed(self.config.seed, self.problem.id, self.sample_index, self.turn),
                 spans=self.context.spans,
                 messages=self.context.messages,
@@ -151,7 +158,7 @@ class Rollout:
             sample_index=self.sample_index,
             format=self.format.name,
             model=self.model,
-            sampling=self.config.sampling,
+            sampling=self.config.sampling(self.sample_index),
             steps=self.steps,
             stop_reason=reason,
             answer=self.answer,

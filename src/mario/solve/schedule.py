@@ -6,7 +6,8 @@ is opened when an attempt first has code that the journal does not answer; earli
 run once more to rebuild its state (their outputs stay as journalled).
 
 An engine that fails in passing or an interpreter that loses a kernel makes a `Failure`, never a wrong answer. An engine
-that has never answered, or has failed many times in a row, is gone: the run stops, and the same command resumes it.
+that has never answered, or has failed many times in a row, is gone: the run stops, and the same command resumes it. A
+run that is drained, by hand or because its budget is spent, begins no new attempt and finishes those in flight.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from mario.engine.protocol import Engine, TextListener
-from mario.errors import EngineUnavailable
+from mario.errors import BudgetReached, EngineUnavailable
 from mario.interpreter.protocol import AsyncInterpreter, AsyncKernel
 from mario.provenance import content_hash, from_json, to_json
 from mario.solve.rollout import Execute, Finished, Generate, Rollout
 from mario.store import Journal
-from mario.types import Completion, Failure, Observation, ObservationStatus, Request, Trajectory
+from mario.types import Completion, Failure, Observation, ObservationStatus, Problem, Request, Trajectory
 
 KERNEL_TRIES = 3
 ENGINE_PATIENCE = 100  # failures in a row, each after the engine's own retries
@@ -37,13 +38,18 @@ class Schedule:
     journal: Journal | None = None
     interpreter_key: str = ""  # names the interpreter's limits and style in the journal
     failures: list[Failure] = field(default_factory=list)
+    in_flight: int = 0
+    draining: bool = False  # no new attempt begins; set it and those in flight are the last
+    spent: BudgetReached | None = None  # what the engine said when its budget did not hold another call
     _silent: int = 0  # failures of the engine since it last answered
     _heard: bool = False  # whether it ever answered
 
     async def run_all(
-        self, rollouts: Iterable[Rollout], concurrency: int, on_done: Callable[[Trajectory], None]
+        self, rollouts: Iterable[Rollout], concurrency: int, on_done: Callable[[Problem, Trajectory], None]
     ) -> None:
-        """Finish every rollout; `on_done` hears each trajectory as it ends, in no particular order.
+        """Finish every rollout, or all that are in flight when `draining` is set.
+
+        `on_done` hears each trajectory as it ends, in no particular order.
 
         Raises:
             Exception: whatever lasting fault of ours came first; what was finished before has been handed over.
@@ -53,11 +59,18 @@ class Schedule:
             for _ in range(concurrency):
                 group.create_task(self._worker(source, on_done))
 
-    async def _worker(self, source: Iterator[Rollout], on_done: Callable[[Trajectory], None]) -> None:
-        for rollout in source:
-            trajectory = await self.run(rollout)
+    async def _worker(self, source: Iterator[Rollout], on_done: Callable[[Problem, Trajectory], None]) -> None:
+        while not self.draining and (rollout := next(source, None)) is not None:
+            self.in_flight += 1
+            try:
+                trajectory = await self.run(rollout)
+            except BudgetReached as error:  # smaller calls of the others may still fit
+                self.draining, self.spent = True, error
+                continue
+            finally:
+                self.in_flight -= 1
             if trajectory is not None:
-                on_done(trajectory)
+                on_done(rollout.problem, trajectory)
 
     async def run(self, rollout: Rollout, listen: Listener | None = None) -> Trajectory | None:
         """One attempt to its end; None when our side failed, which is then noted in `failures`."""
