@@ -99,7 +99,7 @@ def _exchange(state: State, body: bytes, started: float) -> Generator[Action, An
     limit = started + state.limits.wall_seconds
     nonce = secrets.token_bytes(8)
     yield Send(REQUEST.pack(len(body), nonce, b"R") + body, limit)
-    longest = 4 * (state.limits.output_chars + 1000)
+    longest = 6 * (state.limits.output_chars + 1000)  # a lone surrogate is shown in six bytes
     interrupted = False
     while True:
         part = yield Receive(limit)
@@ -133,7 +133,7 @@ def _autopsy(state: State, status: int) -> Observation:
     if not state.greeted:
         return mark_dead(state, ObservationStatus.LOST, "the kernel ended before it ran anything")
     code = os.waitstatus_to_exitcode(status)
-    if code == -signal.SIGVTALRM:
+    if code == -signal.SIGVTALRM and state.limits.cpu_seconds is not None:
         return mark_dead(
             state, ObservationStatus.TIMEOUT, f"TimeoutError: killed after {state.limits.cpu_seconds:g} s of cpu"
         )
