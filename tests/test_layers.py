@@ -15,7 +15,7 @@ LAYERS = [
     {"process", "transcript", "store", "page"},
     {"grade", "interpreter", "engine", "data"},
     {"solve", "train", "value"},
-    {"annotate", "evaluate"},
+    {"annotate", "augment", "evaluate"},
     {"report"},
     {"cli"},
 ]
@@ -95,7 +95,8 @@ def test_no_drawer_modules() -> None:
 def test_the_command_line_starts_without_heavy_imports() -> None:
     script = """
 import sys
-import mario.cli.app, mario.cli.data, mario.cli.annotate, mario.cli.train, mario.cli.evaluate, mario.cli.solve
+import mario.cli.app, mario.cli.data, mario.cli.inspect, mario.cli.augment, mario.cli.annotate
+import mario.cli.train, mario.cli.evaluate, mario.cli.solve
 import mario.cli.report, mario.cli.stages, mario.cli.grade, mario.cli.doctor
 print([name for name in ("torch", "transformers", "sympy", "openai", "numpy", "datasets") if name in sys.modules])
 """

@@ -19,6 +19,7 @@ from mario.recipe import unknown_key
 VERBS = {
     "solve": "answer a question, reasoning in text and computing in Python",
     "data": "make or read problems",
+    "augment": "make new problems from old ones",
     "annotate": "let a teacher solve problems, keep what verifies",
     "train": "fine-tune a model on trajectories",
     "evaluate": "attempt a test set and judge every answer",
@@ -82,6 +83,10 @@ def _verb(name: str) -> Callable[[list[str]], int]:
             from mario.cli import data
 
             return data.run
+        case "augment":
+            from mario.cli import augment
+
+            return augment.run
         case "annotate":
             from mario.cli import annotate
 

@@ -20,7 +20,7 @@ from mario.errors import UsageError
 from mario.recipe import build, read_toml, set_path, toml_value, unknown_key
 from mario.store import write_json
 
-STAGE_VERBS = ("data", "augment", "annotate", "train", "evaluate", "report")
+STAGE_VERBS = ("data", "augment", "annotate", "decontaminate", "export", "train", "evaluate", "report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,11 @@ class Stage:
                 from mario.cli.decontaminate import table as decontamination_table
 
                 print(decontamination_table(decontaminated(self.config, self.out)))
+            case "export":
+                from mario.cli.export import table as export_table
+                from mario.export import export
+
+                print(export_table(export(self.config, self.out)))
             case "train":
                 from mario.cli.train import table as sft_table
                 from mario.cli.train import train_with_progress
@@ -164,6 +169,10 @@ def _config_class(verb: str, where: str) -> type:
             from mario.data.decontaminate import DecontaminateConfig
 
             return DecontaminateConfig
+        case "export":
+            from mario.export import ExportConfig
+
+            return ExportConfig
         case "train":
             from mario.cli.train import TrainRecipe
 

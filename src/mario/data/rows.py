@@ -81,7 +81,9 @@ class Row:
 def read_rows(
     source: str | Path, split: str, configurations: tuple[str, ...] = (), container: Container | None = None
 ) -> Iterator[Row]:
-    """The rows of a file, a directory or `hub:owner/name[#configuration]`; the file's name says what it is unless `container` does.
+    """The rows of a file, a directory or `hub:owner/name[#configuration]`.
+
+    A file's name says what it is, unless `container` does.
 
     Raises:
         DataError: while reading, at the first thing that is not as it should be; names file, line and remedy.

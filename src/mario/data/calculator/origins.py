@@ -68,7 +68,7 @@ class Origins:
             used[value] += 1
             return found[(used[value] - 1) % len(found)]
 
-        return _replace_leaves(self._with_fractions(tree, earlier), origin, is_term=False)
+        return replace_leaves(self._with_fractions(tree, earlier), origin, is_term=False)
 
     def _with_fractions(self, tree: Tree, earlier: list[Line]) -> Tree:
         """`60 * 2/3` after a result written as 2/3: the fraction is one number."""
@@ -120,18 +120,18 @@ def _is_sum(tree: Tree) -> bool:
             return True
 
 
-def _replace_leaves(tree: Tree, origin: Callable[[Number | Variable, bool], Tree], *, is_term: bool) -> Tree:
+def replace_leaves(tree: Tree, origin: Callable[[Number | Variable, bool], Tree], *, is_term: bool) -> Tree:
     """`origin(leaf, is_term)` for every leaf; a term is a leaf directly under a plus or minus."""
     match tree:
         case Operation(operator, left, right):
             terms = operator in ("+", "-")
             return replace(
                 tree,
-                left=_replace_leaves(left, origin, is_term=terms),
-                right=_replace_leaves(right, origin, is_term=terms),
+                left=replace_leaves(left, origin, is_term=terms),
+                right=replace_leaves(right, origin, is_term=terms),
             )
         case Negative(operand):
-            return Negative(_replace_leaves(operand, origin, is_term=is_term))
+            return Negative(replace_leaves(operand, origin, is_term=is_term))
         case _:
             return origin(tree, is_term)
 

@@ -78,8 +78,48 @@ class Conversion:
     unexplained: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A solution's calculations, named and with origins; `known` are the values that the question mentions."""
+
+    lines: list[Line]
+    known: frozenset[Fraction]
+    reference_chose_variable: bool
+    output: str  # what it prints
+
+    @property
+    def code(self) -> str:
+        return write_code(self.lines)
+
+    @property
+    def doubts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Literals that equal an earlier result, and literals that come from nowhere we know."""
+        return doubtful_literals(self.lines, self.known)
+
+
 def convert(problem: Problem) -> Conversion | Refusal:
     """Convert one problem; pure and deterministic."""
+    program = read_program(problem)
+    if isinstance(program, Refusal):
+        return program
+    assert problem.solution is not None  # a program was read from it
+    ambiguous, unexplained = program.doubts
+    return Conversion(
+        problem_id=problem.id,
+        thought=write_thought(program.lines, problem.solution, program.known),
+        code=program.code,
+        output=program.output,
+        text_thought=strip_annotations(problem.solution),
+        reference_chose_variable=program.reference_chose_variable,
+        annotated_steps=sum(line.step.annotated for line in program.lines),
+        plain_steps=sum(not line.step.annotated for line in program.lines),
+        ambiguous=ambiguous,
+        unexplained=unexplained,
+    )
+
+
+def read_program(problem: Problem) -> Program | Refusal:
+    """The program of a problem's written solution, up to the line that gives the reference answer."""
 
     def refuse(reason: RefusalReason, detail: str) -> Refusal:
         return Refusal(problem.id, reason, detail)
@@ -98,22 +138,10 @@ def convert(problem: Problem) -> Conversion | Refusal:
         return refuse(RefusalReason.NO_STEP_GIVES_ANSWER, f"reference {problem.answer}, results {found}")
     known = question_values(problem.question)
     lines = _program(steps[: printed + 1], problem.solution, known)
-    ambiguous, unexplained = doubtful_literals(lines, known)
     output = decimal_text(reference)
     if (printed_text := _printed(lines)) != output:
         return refuse(RefusalReason.FLOATING_POINT, f"would print {printed_text} for {output or reference}")
-    return Conversion(
-        problem_id=problem.id,
-        thought=write_thought(lines, problem.solution, known),
-        code=_code(lines),
-        output=printed_text,
-        text_thought=strip_annotations(problem.solution),
-        reference_chose_variable=printed != len(steps) - 1,
-        annotated_steps=sum(line.step.annotated for line in lines),
-        plain_steps=sum(not line.step.annotated for line in lines),
-        ambiguous=ambiguous,
-        unexplained=unexplained,
-    )
+    return Program(lines, known, printed != len(steps) - 1, printed_text)
 
 
 def _reference_value(answer: str) -> Fraction | None:
@@ -134,7 +162,8 @@ def _program(steps: list[Step], solution: str, known: frozenset[Fraction]) -> li
     return lines
 
 
-def _code(lines: list[Line]) -> str:
+def write_code(lines: list[Line]) -> str:
+    """The program as Python: an assignment a line, and the last one printed."""
     assignments = [f"{line.variable.name} = {to_python(line.tree)}" for line in lines]
     name = lines[-1].variable.name
     # .12g writes 70000.0 as 70000 and 0.30000000000000004 as 0.3
