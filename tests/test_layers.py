@@ -16,7 +16,7 @@ LAYERS = [
     {"grade", "interpreter", "engine", "data"},
     {"solve", "train", "value"},
     {"annotate", "augment", "evaluate"},
-    {"report"},
+    {"report", "export"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -20,6 +20,7 @@ from mario.store.jsonl import dump_line
 SUBVERBS = {
     "inspect": "count what a source holds, list the references that the grader cannot read",
     "decontaminate": "compare training problems with benchmarks",
+    "export": "write a training set in the forms of trainers and of the hub",
 }
 
 
@@ -33,6 +34,10 @@ def run(argv: list[str]) -> int:
             from mario.cli import decontaminate
 
             return decontaminate.run(argv[1:])
+        case ["export"]:
+            from mario.cli import export
+
+            return export.run(argv[1:])
     return _make(argv)
 
 

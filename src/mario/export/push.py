@@ -1,0 +1,93 @@
+"""Onto the hub, as a data set repository; and everything that can be checked before, without a network.
+
+What this module does not do: log in. The token is the hub library's own (`hf auth login`, or HF_TOKEN).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mario.errors import DataError, MissingExtra, StoreError, UsageError
+from mario.provenance import file_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be sent where. `token` says whether the hub's library has one."""
+
+    repository: str
+    private: bool
+    files: int
+    bytes: int
+    token: bool
+
+
+def plan_push(folder: Path, repository: str, *, private: bool = True) -> Plan:
+    """Check the data set, its card and the name.
+
+    Raises:
+        UsageError: the hub takes no such name. DataError: a file has changed since it was written, or the card is bad.
+    """
+    hub = _hub()
+    try:
+        hub.utils.validate_repo_id(repository)
+        if repository.count("/") != 1:
+            raise ValueError("expected OWNER/NAME")
+    except ValueError as error:
+        raise UsageError(f"push to {repository!r}: {error}; write OWNER/NAME") from error
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for name, said in manifest["files"].items():
+        if file_hash(folder / name) != said["hash"]:
+            raise DataError(f"{folder / name} has changed since it was exported; export again")
+    try:
+        hub.DatasetCard.load(folder / "README.md", ignore_metadata_errors=False)
+    except ValueError as error:
+        raise DataError(f"{folder / 'README.md'}: the hub cannot read its header: {error}") from error
+    files = list(_public(folder))
+    return Plan(repository, private, len(files), sum(f.stat().st_size for f in files), bool(hub.get_token()))
+
+
+def push(folder: Path, plan: Plan) -> str:
+    """Create the repository where it is missing and upload; returns its address.
+
+    Raises:
+        StoreError: the hub refused or cannot be reached.
+    """
+    hub = _hub()
+    names = [path.relative_to(folder).as_posix() for path in _public(folder)]
+    try:
+        api = hub.HfApi()
+        where = api.create_repo(plan.repository, repo_type="dataset", private=plan.private, exist_ok=True)
+        api.upload_folder(
+            repo_id=plan.repository,
+            repo_type="dataset",
+            folder_path=folder,
+            allow_patterns=names,
+            commit_message="Data set as exported by mario; see manifest.json",
+        )
+    except Exception as error:  # the hub's library has no common class for refusals and lost connections
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StoreError(
+            f"{plan.repository} cannot be pushed to: {first}; check the name, the network and hf auth whoami"
+        ) from error
+    return str(where)
+
+
+def _public(folder: Path) -> Iterator[Path]:
+    """Everything but dot files: the lock is ours."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
+
+
+def _hub() -> Any:
+    try:
+        import huggingface_hub
+        import huggingface_hub.utils
+    except ImportError:
+        raise MissingExtra("huggingface-hub (to push)", "hf") from None
+    return huggingface_hub
