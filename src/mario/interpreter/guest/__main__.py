@@ -277,7 +277,7 @@ class Server:
                         self._poll.unregister(descriptor)
             supervisor.close()
         if self._tier != "full" and serial not in self._live.values():
-            scratch.remove_tree(os.path.join(self._scratch, str(serial)))
+            scratch.sweep(os.path.join(self._scratch, str(serial)))
 
 
 def receive(channel: socket.socket) -> bytes | None:

@@ -31,8 +31,11 @@ class Capture:
         self.flooded = False
 
     def add(self, text: str) -> None:
+        text = "".join((text,))  # of a subclass of str, which may lie, the text itself
         if not text:
             return
+        if not text.isascii():
+            text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # lone surrogates count as they will show
         self.total += len(text)
         self.ends_line = text[-1] == "\n"
         room = self._limit - self._kept

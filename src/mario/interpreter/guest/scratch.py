@@ -9,46 +9,94 @@ of a file bound those to 1 GiB.
 """
 
 # The guest stays small, it is forked often: no pathlib.
-# ruff: noqa: PTH101, PTH116, PTH104, PTH106, PTH108, PTH118
+# ruff: noqa: PTH116, PTH106, PTH118
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 MAX_BYTES, MAX_FILES = 64 << 20, 2000  # in the scratch folder of one kernel
+QUICKLY_REMOVED = 200  # entries; more are removed by a process of their own
 _NOTICEABLE_BYTES, _NOTICEABLE_FILES = 32 << 20, 2000  # less space or fewer inodes than this gone: no look inside
 
 
-def remove_tree(top: str) -> None:
-    """Remove a folder and all in it, whatever it holds; what cannot be removed stays, without an error.
+def sweep(top: str) -> None:
+    """Remove a kernel's folder for the server, in a process of its own where that would keep others waiting."""
+    if not remove_tree(top, QUICKLY_REMOVED) and os.fork() == 0:
+        try:
+            os.closerange(3, 1 << 16)  # the host must see the server end, not its sweeper
+            remove_tree(top)
+        finally:
+            os._exit(0)
 
-    Folders are moved up to the top before they are entered, so no path grows long and nothing recurses.
+
+def remove_tree(top: str, at_most: int = sys.maxsize) -> bool:
+    """Remove a folder and all in it, however deep; False when it holds more than `at_most` entries and some are left.
+
+    What cannot be removed stays, without an error. Nobody may be writing in it any more.
     """
-    with contextlib.suppress(OSError):
-        while entries := list(os.scandir(top)):
-            if not sum(_remove_entry(top, entry) for entry in entries):
-                break
-        os.rmdir(top)
-
-
-def _remove_entry(top: str, entry: os.DirEntry[str]) -> bool:
-    with contextlib.suppress(OSError):
-        if not entry.is_dir(follow_symlinks=False):
-            os.unlink(entry.path)
-            return True
-        os.chmod(entry.path, 0o700)
-        with os.scandir(entry.path) as children:
-            for child in list(children):
-                if child.is_dir(follow_symlinks=False):
-                    os.chmod(child.path, 0o700)  # a folder must be writable to be moved: its `..` changes
-                    os.rename(child.path, os.path.join(top, os.urandom(8).hex()))
-                else:
-                    os.unlink(child.path)
-        os.rmdir(entry.path)
+    try:
+        here = _enter(top, None)
+    except OSError:
         return True
-    return False
+    waiting: list[list[str]] = []  # of each folder on the way down, the folders in it that are still there
+    try:
+        while True:
+            folders, seen = _unlink_files(here, at_most)
+            at_most -= seen
+            if at_most < 0:
+                return False
+            waiting.append(folders)
+            while waiting:
+                if waiting[-1]:
+                    with contextlib.suppress(OSError):
+                        here = _move(here, waiting[-1][-1])
+                        break
+                    waiting[-1].pop()
+                else:
+                    waiting.pop()
+                    if waiting:
+                        here = _move(here, "..")
+                        with contextlib.suppress(OSError):
+                            os.rmdir(waiting[-1].pop(), dir_fd=here)
+            if not waiting:
+                break
+    finally:
+        os.close(here)
+    with contextlib.suppress(OSError):
+        os.rmdir(top)
+    return True
+
+
+def _enter(folder: str, where: int | None) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    try:
+        return os.open(folder, flags, dir_fd=where)
+    except PermissionError:  # made with mode 0
+        os.chmod(folder, 0o700, dir_fd=where)
+        return os.open(folder, flags, dir_fd=where)
+
+
+def _move(here: int, there: str) -> int:
+    new = _enter(there, here)
+    os.close(here)
+    return new
+
+
+def _unlink_files(here: int, at_most: int) -> tuple[list[str], int]:
+    """Remove the files of an open folder; returns the names of its folders, and how many entries were seen."""
+    with os.scandir(here) as entries:
+        found = list(itertools.islice(entries, min(at_most + 1, sys.maxsize)))
+    folders = [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
+    for entry in found:
+        if not entry.is_dir(follow_symlinks=False):
+            with contextlib.suppress(OSError):
+                os.unlink(entry.name, dir_fd=here)
+    return folders, len(found)
 
 
 class Watch:

@@ -1,0 +1,164 @@
+"""What is left when servers are killed under running kernels: nothing, and the pool goes on.
+
+Counted before and after: descriptors, child processes and their children, mounts, files in the temporary folder. Both
+pools, blocking and awaitable. What a snippet does to its own kernel is in the attack suite.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mario.interpreter import AsyncInterpreterPool, InterpreterPool, Limits, Tier, probe
+from mario.types import ObservationStatus as Status
+
+LIMITS = Limits(wall_seconds=30, memory_mb=128)
+SLEEP = "import time; time.sleep(20)"
+COMPUTE = "from itertools import repeat; all(repeat(1))"
+STANDING = {finding.tier: finding for finding in probe()}
+
+
+def descriptors() -> set[str]:
+    return {entry.name for entry in Path("/proc/self/fd").iterdir()}
+
+
+def descendants(pid: int) -> set[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = {int(child) for task in tasks for child in (task / "children").read_text().split()}
+    except OSError:
+        return set()
+    return children.union(*(descendants(child) for child in children))
+
+
+def mounts() -> str:
+    return Path("/proc/self/mounts").read_text()
+
+
+def eventually(claim: Callable[[], bool], seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while not claim():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture(params=[Tier.FULL, Tier.NO_NAMESPACES])
+def tier(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tier]:
+    """The test's tier; after it, nothing may be left of whatever it did."""
+    tier: Tier = request.param
+    if not STANDING[tier].works:
+        pytest.skip(f"tier {tier} does not stand here: {STANDING[tier].reason}")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # other processes' folders are not counted
+    before = descriptors(), descendants(os.getpid()), mounts()
+    yield tier
+    assert eventually(lambda: descendants(os.getpid()) <= before[1]), "processes are left"
+    assert descriptors() == before[0]
+    assert mounts() == before[2]
+    assert not list(tmp_path.iterdir())
+
+
+def kill_servers(pids: list[int]) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.full
+def test_a_server_killed_under_two_hundred_running_kernels(tier: Tier) -> None:
+    with InterpreterPool(workers=2, limits=LIMITS, preload=(), tier=tier) as pool:
+        kernels = [pool.open() for _ in range(200)]
+        results: list[Status] = []
+
+        def run(number: int) -> None:
+            results.append(kernels[number].run(COMPUTE if number % 20 == 0 else SLEEP).status)
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(200)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        assert not results
+        lost = set().union(*(descendants(pid) for pid in pool.server_pids()))
+        assert len(lost) >= 200
+        kill_servers(pool.server_pids())
+        for thread in threads:
+            thread.join()
+        assert results == [Status.LOST] * 200
+        assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in lost))
+        assert {kernel.run("1").status for kernel in kernels} == {Status.LOST}
+        with pool.open() as fresh:
+            assert fresh.run("6 * 7").output == "42"
+        for kernel in kernels:
+            kernel.close()
+
+
+@pytest.mark.full
+def test_a_server_killed_under_two_hundred_awaited_kernels(tier: Tier) -> None:
+    async def main() -> None:
+        async with AsyncInterpreterPool(workers=2, limits=LIMITS, preload=(), tier=tier) as pool:
+            kernels = await asyncio.gather(*(pool.open() for _ in range(200)))
+            running = asyncio.gather(*(kernel.run(SLEEP) for kernel in kernels))
+            await asyncio.sleep(0.5)
+            kill_servers(pool.server_pids())
+            assert [observation.status for observation in await running] == [Status.LOST] * 200
+            again = await asyncio.gather(*(kernel.run("1") for kernel in kernels))
+            assert {observation.status for observation in again} == {Status.LOST}
+            async with await pool.open() as fresh:
+                assert (await fresh.run("6 * 7")).output == "42"
+            await asyncio.gather(*(kernel.close() for kernel in kernels))
+
+    asyncio.run(main())
+
+
+def test_a_killed_server_is_replaced(tier: Tier) -> None:
+    with InterpreterPool(workers=1, limits=LIMITS, preload=(), tier=tier) as pool:
+        for _ in range(3):
+            kernel, other = pool.open(), pool.open()
+            branch = kernel.branch()
+            kernel.run("x = 1")
+            kill_servers(pool.server_pids())
+            assert {k.run("1").status for k in (kernel, other, branch)} == {Status.LOST}
+            with pool.open() as fresh:
+                assert fresh.run("6 * 7").output == "42"
+
+
+@pytest.mark.full
+def test_a_thousand_cycles_and_twenty_kills(tier: Tier) -> None:
+    with InterpreterPool(workers=2, limits=LIMITS, preload=(), tier=tier) as pool:
+        pool.open().close()
+        for number in range(1000):
+            with pool.open() as kernel:
+                assert kernel.run("1 + 1").output == "2"
+                if number % 50 == 25:
+                    kill_servers(pool.server_pids())
+                    assert kernel.run("1").status is Status.LOST
+                    branch = kernel.branch()
+                    assert branch.run("1").status is Status.LOST
+
+
+@pytest.mark.full
+def test_a_thousand_awaited_cycles_and_twenty_kills(tier: Tier) -> None:
+    async def main() -> None:
+        async with AsyncInterpreterPool(workers=2, limits=LIMITS, preload=(), tier=tier) as pool:
+
+            async def cycle(kill: bool) -> None:
+                async with await pool.open() as kernel:
+                    status = (await kernel.run("1 + 1")).status
+                    if kill:
+                        kill_servers(pool.server_pids())
+                        status = (await kernel.run("1")).status
+                    assert status in (Status.OK, Status.LOST)
+
+            for _ in range(20):
+                await asyncio.gather(*(cycle(kill=n == 25) for n in range(50)))
+            async with await pool.open() as fresh:
+                assert (await fresh.run("6 * 7")).output == "42"
+
+    asyncio.run(main())
