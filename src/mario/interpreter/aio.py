@@ -72,6 +72,10 @@ class AsyncInterpreterPool:
         """Of the packages to preload, those the guest does not have, with the reason."""
         return await _in_thread(self._openers, self._pool.missing)
 
+    def server_pids(self) -> list[int]:
+        """Process ids of the fork servers, as of `InterpreterPool`."""
+        return self._pool.server_pids()
+
     async def open(self, seed: int | None = None) -> AsyncKernel:
         """A fresh kernel; `seed` fixes `random` (and numpy's global generator, where numpy is preloaded)."""
         place = await _in_thread(self._openers, lambda: self._pool.place(seed), late=Place.release)
