@@ -94,7 +94,8 @@ _UNITS: dict[str, tuple[int, ...]] = {
     r"squares?|rectang\w+|perimeter": (4, 2),
     r"triang\w+": (3, 2, 180),
     r"degrees?|angles?|circle": (90, 180, 360),
-    r"average|mean": (),
+    r"decks?": (52,),
+    r"sonnets?": (14,),
 }
 
 
@@ -195,6 +196,8 @@ def _is_plain_word(question: str, start: int, end: int) -> bool:
 
 
 def _is_changeable(value: Fraction, after: str) -> bool:
+    if value == 50 and re.match(r"\s*(?:%|percent)", after, re.IGNORECASE):
+        return False  # half is what is taken and what is left: a solution may mean either
     return value > 1 and not any(rule.match(after) for rule in (_CLOCK, _FACTS, _DEFINED))
 
 
