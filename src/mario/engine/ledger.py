@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +31,7 @@ from mario.engine.prices import Price
 from mario.engine.spend import Spend, Tokens
 from mario.errors import BudgetReached, StoreError
 from mario.store.commit import GroupCommit
-from mario.store.jsonl import AppendLog, dump_line, read_jsonl, storing
+from mario.store.jsonl import AppendLog, dump_line, parse_object, storing, unreadable
 
 
 class Ledger:
@@ -213,7 +214,7 @@ def ledger_of(engine: object) -> Ledger | None:
 def _read(path: Path) -> _Past:
     past = _Past()
     waiting: dict[int, Tokens] = {}
-    for number, line in read_jsonl(path):
+    for number, line in _lines(path):
         try:
             call = line["call"]
             if call not in waiting:
@@ -239,6 +240,17 @@ def _read(path: Path) -> _Past:
         past.unknown += bound
         past.unknown_calls += 1
     return past
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Whole lines; a run may be writing the last one."""
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                if raw.endswith(b"\n"):
+                    yield number, parse_object(raw, f"{path}, line {number}")
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _locked(path: Path) -> IO[bytes]:
