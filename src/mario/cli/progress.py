@@ -30,7 +30,7 @@ class Line:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._last = 0.0
-        self._text = ""
+        self._text = self._written = ""
 
     def show(self, text: str, *, force: bool = False) -> None:
         moment = time.monotonic()
@@ -48,7 +48,7 @@ class Line:
         self._stream.flush()
 
     def _write(self) -> None:
-        line = f"{self.title}: {self._text}"
+        line, self._written = f"{self.title}: {self._text}", self._text
         if self._live:
             room = shutil.get_terminal_size().columns - 1  # a line that wraps cannot be rewritten
             self._stream.write(f"{CLEAR}{line if len(line) <= room else line[: room - 1] + '…'}")
@@ -63,7 +63,8 @@ class Line:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._text:
-            self._write()
+            if self._text != self._written:
+                self._write()
             if self._live:
                 self._stream.write("\n")
                 self._stream.flush()

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mario.errors import EngineError
+from mario.transcript.chatml import can_call
 
 MAX_DEPTH = 100  # of JSON that a model wrote; records are walked recursively
 _TAGGED_CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
@@ -24,7 +25,7 @@ def render(tokenizer: Any, messages: Sequence[Mapping[str, Any]], tools: Sequenc
         raise EngineError(
             "this model's tokenizer has no chat template; use an inline format, or an instruction-tuned model"
         )
-    if tools and not _reads_calls(tokenizer):
+    if tools and not can_call(tokenizer):
         raise EngineError(
             "this model's tokenizer does not say how tool calls are written; "
             "serve the model and give its --endpoint with the chat API, or use an inline format"
@@ -94,16 +95,23 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _reads_calls(tokenizer: Any) -> bool:
-    return bool(getattr(tokenizer, "response_template", None)) or "<tool_call>" in str(tokenizer.chat_template)
-
-
 def _numbered(calls: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     return tuple(
         {
             "id": f"call_{i}",
             "type": "function",
-            "function": {"name": call["name"], "arguments": call.get("arguments", {})},
+            "function": {"name": call["name"], "arguments": read_arguments(call.get("arguments", {}))},
         }
         for i, call in enumerate(calls)
     )
+
+
+def read_arguments(arguments: Any) -> Any:
+    """A call's arguments as an object; text that holds none is the model's mistake and stays text."""
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        parsed = load_json(arguments)
+    except ValueError:
+        return arguments
+    return parsed if isinstance(parsed, dict) else arguments

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mario.engine.chat import load_json
+from mario.engine.chat import read_arguments
 from mario.engine.faults import Fault
 from mario.engine.protocol import first_stop
 from mario.engine.spend import Tokens
@@ -114,16 +114,10 @@ def _count(holder: Any, name: str) -> int | None:
 
 def _from_wire(index: int, call: Mapping[str, str]) -> dict[str, Any]:
     """A tool call as our records hold it; arguments that are no JSON object are the model's mistake and stay text."""
-    arguments: Any = call["arguments"]
-    try:
-        parsed = load_json(arguments)
-        arguments = parsed if isinstance(parsed, dict) else arguments
-    except ValueError:
-        pass
     return {
         "id": call["id"] or f"call_{index}",
         "type": "function",
-        "function": {"name": call["name"], "arguments": arguments},
+        "function": {"name": call["name"], "arguments": read_arguments(call["arguments"])},
     }
 
 

@@ -5,6 +5,8 @@ that generation uses (`engine.tokens.encode_spans`), and ids that generation saw
 two authors and training sees what solving will. Labels stand on `MODEL` spans only: what the interpreter wrote is
 read, never learnt (`train_on_output` is there for the ablation).
 
+A conversation (a row with messages) is written by the tokenizer's own chat template, and labelled message by message.
+
 A row that cannot be trained on whole is refused with its id and a reason; nothing is cut to fit.
 
 What this module does not do: it knows no markup (`transcript` made the spans), no batches and no torch.
@@ -12,12 +14,14 @@ What this module does not do: it knows no markup (`transcript` made the spans), 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from mario.engine.tokens import encode_spans
+from mario.transcript import format_named, label_messages
+from mario.transcript.chatml import teach_calls
 from mario.types import Source, Span, StopReason, Trajectory
 
 IGNORED = -100  # the label that torch's cross entropy skips
@@ -26,7 +30,7 @@ IGNORED = -100  # the label that torch's cross entropy skips
 class Reason(StrEnum):
     """Why a trajectory is not trained on."""
 
-    NO_SPANS = "no_spans"  # a conversation without text spans, or nothing at all
+    NO_SPANS = "no_spans"  # nothing at all, or a conversation that the chat template cannot write
     NOTHING_TRAINED = "nothing_trained"  # no label is left: nothing written by the model
     TOO_LONG = "too_long"
     NOT_REVERSIBLE = "not_reversible"  # the tokenizer does not read a span's ids back as its text
@@ -88,7 +92,11 @@ def encode(
     answer and generation's own ids do not already hold it.
     """
     row_id = f"{trajectory.problem_id}#{trajectory.sample_index}"
-    spans = [span for span in trajectory.spans if span.text or span.token_ids]
+    try:
+        written = _conversation(trajectory, tokenizer) if trajectory.messages else trajectory.spans
+    except ValueError as error:
+        return Refusal(row_id, Reason.NO_SPANS, str(error))
+    spans = [span for span in written if span.text or span.token_ids]
     if not spans:
         return Refusal(row_id, Reason.NO_SPANS, f"format {trajectory.format!r} has no text to train on")
     input_ids: list[int] = []
@@ -109,6 +117,40 @@ def encode(
     if len(input_ids) > max_row_tokens:
         return Refusal(row_id, Reason.TOO_LONG, f"{len(input_ids)} tokens, at most {max_row_tokens}")
     return EncodedRow(row_id, tuple(input_ids), tuple(labels), n_trained)
+
+
+def _conversation(trajectory: Trajectory, tokenizer: Any) -> list[Span]:
+    """A chat's messages as labelled spans, each turn up to the token that ends it.
+
+    A tokenizer that does not say how tool calls are written is given our way, which the trained model then keeps.
+
+    Raises:
+        ValueError: the tokenizer has no chat template, or one that cannot write this conversation append-only.
+    """
+    tools = list(format_named(trajectory.format).tools)
+    if not (teach_calls(tokenizer) if tools else tokenizer.chat_template):
+        raise ValueError(f"the tokenizer's chat template cannot write the {trajectory.format} format")
+
+    def template(messages: Sequence[Mapping[str, Any]], generate: bool) -> str:
+        text: str = tokenizer.apply_chat_template(
+            list(messages), tools=tools or None, add_generation_prompt=generate, tokenize=False
+        )
+        return text
+
+    try:
+        labelled = label_messages(trajectory.messages, template)
+    except ValueError:
+        raise
+    except Exception as error:  # a template is a program of the model's author
+        raise ValueError(f"the chat template refuses the conversation: {error}") from error
+    spans: list[Span] = []
+    for span in labelled:
+        said, end, rest = span.text.rpartition(tokenizer.eos_token)
+        if span.source is Source.MODEL and end and not rest.strip():
+            spans += [Span(said + end, Source.MODEL), Span(rest, Source.PROMPT)]  # the model writes nothing after it
+        else:
+            spans.append(span)
+    return spans
 
 
 def _reads_back(tokenizer: Any, span: Span, ids: Sequence[int], *, is_first: bool) -> bool:

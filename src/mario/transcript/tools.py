@@ -79,7 +79,8 @@ class Tools:
             arguments = function.get("arguments")
             code = arguments.get("code") if isinstance(arguments, Mapping) else None
             if function.get("name") != "python" or not isinstance(code, str):
-                return Malformed(thought, StopReason.NO_ACTION)
+                was_cut = completion.finish is FinishReason.LENGTH
+                return Malformed(thought, StopReason.TOKEN_LIMIT if was_cut else StopReason.NO_ACTION)
             return RunCode(thought, code)
         found = _FINAL.search(thought)
         if found:
