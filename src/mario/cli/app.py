@@ -26,6 +26,7 @@ VERBS = {
     "grade": "tell whether answers are equivalent",
     "report": "one page of results to look at",
     "run": "run all stages of a recipe",
+    "python": "run Python in the sandbox: a prompt, or one snippet",
     "doctor": "say what works on this machine",
 }
 EXAMPLE = 'mario solve "A box holds 24 pencils. How many pencils do 17 boxes hold?"'
@@ -111,6 +112,10 @@ def _verb(name: str) -> Callable[[list[str]], int]:
             from mario.cli import stages
 
             return stages.run
+        case "python":
+            from mario.cli import python
+
+            return python.run
         case "doctor":
             from mario.cli import doctor
 
