@@ -36,16 +36,17 @@ class Setting:
     help: str
 
 
-def settings(kind: type, prefix: str = "") -> Iterator[Setting]:
-    """Every leaf of a recipe class, in order."""
+def settings(kind: type, prefix: str = "", owner: Any = None) -> Iterator[Setting]:
+    """Every leaf of a recipe class, in order; `owner` is an instance whose values are the defaults."""
     hints = typing.get_type_hints(kind)
     notes = _field_notes(kind)
     for field in dataclasses.fields(kind):
-        hint = hints[field.name]
+        hint, default = hints[field.name], _default(field, owner)
         if dataclasses.is_dataclass(hint):
-            yield from settings(typing.cast(type, hint), f"{prefix}{field.name}.")
+            inner = None if default is dataclasses.MISSING else default
+            yield from settings(typing.cast(type, hint), f"{prefix}{field.name}.", inner)
         else:
-            yield Setting(prefix + field.name, hint, _default(field), notes.get(field.name, ""))
+            yield Setting(prefix + field.name, hint, default, notes.get(field.name, ""))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -74,7 +75,8 @@ def build(kind: type[T], tables: Mapping[str, Any], where: str) -> T:
     return typing.cast(T, _build(kind, tables, where, ""))
 
 
-def _build(kind: Any, tables: Any, where: str, prefix: str) -> Any:
+def _build(kind: Any, tables: Any, where: str, prefix: str, owner: Any = None) -> Any:
+    """`owner` is what the enclosing class sets by default: keys that are not given keep its values."""
     if not isinstance(tables, Mapping):
         raise UsageError(f"{where}: {prefix.rstrip('.')} must be a table, got {tables!r}")
     hints = typing.get_type_hints(kind)
@@ -85,14 +87,18 @@ def _build(kind: Any, tables: Any, where: str, prefix: str) -> Any:
             raise UsageError(f"{where}: {unknown_key(prefix + key, [s.path for s in settings(kind, prefix)])}")
         hint = hints[key]
         if dataclasses.is_dataclass(hint):
-            values[key] = _build(hint, value, where, f"{prefix}{key}.")
+            default = next(_default(field, owner) for field in dataclasses.fields(kind) if field.name == key)
+            inner = None if default is dataclasses.MISSING else default
+            values[key] = _build(hint, value, where, f"{prefix}{key}.", inner)
         else:
             values[key] = _convert(hint, value, f"{where}: {prefix}{key}")
-    missing = [f.name for f in dataclasses.fields(kind) if f.name not in values and _default(f) is dataclasses.MISSING]
+    missing = [
+        f.name for f in dataclasses.fields(kind) if f.name not in values and _default(f, owner) is dataclasses.MISSING
+    ]
     if missing:
         raise UsageError(f"{where}: {prefix}{missing[0]} is missing; set it with --{prefix}{missing[0]}")
     try:
-        return kind(**values)
+        return kind(**values) if owner is None else dataclasses.replace(owner, **values)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
 
@@ -176,7 +182,9 @@ def set_path(tables: dict[str, Any], path: str, value: Any) -> None:
     tables[leaf] = value
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
+def _default(field: dataclasses.Field[Any], owner: Any = None) -> Any:
+    if owner is not None:
+        return getattr(owner, field.name)
     if field.default is not dataclasses.MISSING:
         return field.default
     if field.default_factory is not dataclasses.MISSING:

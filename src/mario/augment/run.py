@@ -34,7 +34,7 @@ from mario.errors import UsageError
 from mario.provenance import file_hash, make_manifest, to_json
 from mario.solve import SolveConfig
 from mario.solve.attempt import PACE, InterpreterConfig, Sandbox, attempt, count_problems
-from mario.solve.run import Listener
+from mario.solve.run import Listener, Progress
 from mario.store import Journal, RunStore, scan_shards, write_json
 from mario.store.jsonl import write_jsonl
 from mario.types import Problem, Trajectory
@@ -109,6 +109,7 @@ def augment(
 
     Raises:
         DataError: the problems cannot be read. EngineError, InterpreterError, StoreError: see `solve.attempt`.
+        BudgetReached: the budget is spent; what was checked before is kept.
     """
     began = time.monotonic()
     total = count_problems(_parents(config), str(config.problems))
@@ -116,6 +117,7 @@ def augment(
     manifest = make_manifest("augment", _recipe(config), inputs=inputs, seeds={"augment": config.seed})
     with RunStore(out, manifest, PACE) as store:
         found: list[Problem | Drop] = []
+        progress: Progress | None = None
         if "numbers" in config.kinds:
             found += asyncio.run(_numbers(config))
         failed: Counter[str] = Counter()
@@ -123,9 +125,12 @@ def augment(
             made = asyncio.run(_write(config, store.journal, out, report))
             failed.update(made.failed)
             write_problems(out / "candidates.jsonl", (candidate.problem for candidate in made.candidates))
-            found += [*made.drops, *_check(config, made.candidates, out, inputs, on_progress, report, failed)]
+            progress = _attempt(config, made.candidates, out, inputs, on_progress, report)
+            found += [*made.drops, *_judge(config, made.candidates, out, failed)]
         result = _finish(config, out, total, found, failed)
         store.finish(to_json(result), time.monotonic() - began)
+    if progress is not None and progress.spent is not None:
+        raise progress.spent
     return result
 
 
@@ -161,19 +166,18 @@ async def _write(config: AugmentConfig, journal: Journal, out: Path, report: Rep
         await engine.close()
 
 
-def _check(
+def _attempt(
     config: AugmentConfig,
     candidates: list[Candidate],
     out: Path,
     inputs: dict[str, str],
     on_progress: Listener,
     report: Report,
-    failed: Counter[str],
-) -> list[Problem | Drop]:
-    """Attempt every candidate and keep those whose attempts agree."""
+) -> Progress | None:
+    """Attempt every candidate, as often as asked."""
     if not candidates:
-        return []
-    attempt(
+        return None
+    return attempt(
         out / "check",
         "augment-check",
         [candidate.problem for candidate in candidates],
@@ -185,17 +189,21 @@ def _check(
         total=len(candidates) * config.solve.samples,
         on_progress=on_progress,
     )
+
+
+def _judge(
+    config: AugmentConfig, candidates: list[Candidate], out: Path, failed: Counter[str]
+) -> Iterator[Problem | Drop]:
+    """Keep the candidates whose attempts agree; those with an attempt missing are counted as failed."""
     answers: defaultdict[str, dict[int, str | None]] = defaultdict(dict)
-    for trajectory in scan_shards(out / "check" / "trajectories", Trajectory):
+    for trajectory in scan_shards(out / "check" / "trajectories", Trajectory) if candidates else ():
         answers[trajectory.problem_id][trajectory.sample_index] = trajectory.answer
-    found: list[Problem | Drop] = []
     for candidate in candidates:
         known = answers[candidate.problem.id]
         if len(known) < config.solve.samples:
             failed[candidate.kind] += 1
         else:
-            found.append(agree(candidate, [known[index] for index in sorted(known)], config.agree))
-    return found
+            yield agree(candidate, [known[index] for index in sorted(known)], config.agree)
 
 
 def _finish(
