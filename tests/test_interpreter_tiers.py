@@ -7,10 +7,13 @@ the library. The filter of the kernels itself is run by a small emulator, for bo
 from __future__ import annotations
 
 import errno
+import os
 import platform
+import re
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +85,65 @@ def test_a_machine_without_walls_is_refused_unless_unsafe(numbers: tuple[int, ..
     assert lines[0].startswith("interpreter: no sandbox can be built here (full: ")
     assert "unsafe=True" in lines[0]
     assert lines[-1] == "none 42"
+
+
+USE = """
+import sys
+from mario.errors import *
+from mario.interpreter import *
+try:
+    with InterpreterPool(workers=1, preload=()) as pool, pool.open() as kernel:
+        said = kernel.run("open('x', 'w').write('yes'); import tempfile; tempfile.mkdtemp(); open('x').read()").output
+except InterpreterError as error:
+    said = str(error)
+with open(sys.argv[1], "w") as file:
+    file.write(said)
+"""
+
+
+@pytest.mark.parametrize(
+    "shell",
+    [
+        '"$0" -c "$1" "$2"',
+        'mkdir gone && cd gone && rmdir ../gone && "$0" -c "$1" "$2"',
+        '"$0" -c "$1" "$2" <&-',
+        '"$0" -c "$1" "$2" <&- >&- 2>&-',
+        'ulimit -n 64 && "$0" -c "$1" "$2"',
+        'ulimit -Sn 16 && "$0" -c "$1" "$2"',
+        'umask 077 && "$0" -c "$1" "$2"',
+        'ulimit -s unlimited; "$0" -c "$1" "$2"',
+        'mkdir my\\ tmp && TMPDIR="$PWD/my tmp" "$0" -c "$1" "$2"',
+        'TMPDIR=/nonexistent "$0" -c "$1" "$2"',
+        'env -i "$0" -c "$1" "$2"',
+    ],
+)
+def test_odd_hosts_have_a_sandbox_too(shell: str, tmp_path: Path) -> None:
+    answer = tmp_path / "answer"
+    subprocess.run(["bash", "-c", shell, sys.executable, USE, str(answer)], cwd=tmp_path, timeout=60, check=True)
+    assert answer.read_text() == "'yes'"
+
+
+@pytest.mark.parametrize("options", ["noexec,nosuid,nodev", "ro"])
+@pytest.mark.parametrize("tier", ["full", "no-namespaces"])
+def test_where_the_temporary_folder_is_not_as_usual(options: str, tier: str, tmp_path: Path) -> None:
+    """In mount namespaces made for it; the answer comes back through a folder that stays writable."""
+    answer, use = tmp_path / "answer", USE.replace("workers=1", f"workers=1, tier=Tier({tier!r})")
+    mounts = f"mount --bind {tmp_path} /mnt && for d in /tmp /var/tmp; do mount -t tmpfs -o {options} none $d; done"
+    command = ["unshare", "-m", "bash", "-c", f'{mounts} && cd /proc && "$0" -c "$1" /mnt/answer', sys.executable, use]
+    if os.getuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0:
+        pytest.skip("needs root and mount namespaces")
+    subprocess.run(command, timeout=60, check=True)
+    if (tier, options) == ("no-namespaces", "ro"):  # nowhere to put what snippets write
+        assert "Type: export TMPDIR=" in answer.read_text()
+    else:
+        assert answer.read_text() == "'yes'"
+
+
+def test_too_few_files_are_named_with_the_command_that_helps(tmp_path: Path) -> None:
+    answer = tmp_path / "answer"
+    shell = 'ulimit -n 12 && "$0" -c "$1" "$2"'
+    subprocess.run(["bash", "-c", shell, sys.executable, USE, str(answer)], timeout=60, check=True)
+    assert "Type: ulimit -n 4096" in answer.read_text()
 
 
 def judge(program: bytes, machine: str, number: int, *arguments: int) -> int:
@@ -220,3 +282,19 @@ def test_the_filter_judges_as_written(machine: str) -> None:
     assert judge(program, other, 0) == seccomp.KILL
     if machine == "x86_64":
         assert judge(program, machine, 0x40000000) == DENIED
+
+
+@on_x86
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [
+        ((), r"ok +sandbox +full: kernels run in namespaces of their own"),
+        ((UNSHARE,), r"ok +sandbox +no-namespaces: .*; full does not stand here: unshare: Operation not permitted"),
+        ((SECCOMP,), r"broken +sandbox +.*full: .*; no-namespaces: .*docker run .*unsafe"),
+    ],
+)
+def test_the_doctor_says_the_tier_and_why(numbers: tuple[int, ...], says: str) -> None:
+    if not numbers and not probe()[0].works:
+        pytest.skip("the full tier does not stand here")
+    code = "from mario.cli.doctor import run\nimport sys\nsys.stdout.flush()\nrun([])"
+    assert re.search(says, run_refused(numbers, code))

@@ -76,15 +76,14 @@ def _package(name: str, why: str, extra: str) -> Finding:
 
 def _sandbox() -> Finding:
     from mario.interpreter import probe
+    from mario.interpreter.tiers import refusal
 
     findings = probe()
+    failed = [f"{found.tier} does not stand here: {found.reason}" for found in findings if not found.works]
     for found in findings:
         if found.works:
-            return Finding("sandbox", "ok", f"{found.tier}: {found.reason}")
-    reasons = "; ".join(f"{found.tier}: {found.reason}" for found in findings)
-    return Finding(
-        "sandbox", "broken", f"{reasons}; model-written code will be refused unless interpreter.unsafe is set"
-    )
+            return Finding("sandbox", "ok", "; ".join([f"{found.tier}: {found.reason}", *failed]))
+    return Finding("sandbox", "broken", refusal(findings))
 
 
 def _torch() -> Finding:

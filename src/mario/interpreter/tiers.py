@@ -13,10 +13,13 @@ What this module does not do: it keeps no server; a pool starts its own.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import functools
+import os
 import platform
 import sys
-import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,8 +100,7 @@ def choose_tier(wanted: Tier | None, *, unsafe: bool, python: str | None) -> Tie
         findings.append(finding)
     if unsafe and wanted is None:
         return Tier.NONE
-    reasons = "; ".join(f"{finding.tier}: {finding.reason}" for finding in findings)
-    raise InterpreterError(f"interpreter: no sandbox can be built here ({reasons}). {_remedy()}")
+    raise InterpreterError(f"interpreter: {refusal(findings)}")
 
 
 @functools.cache
@@ -109,25 +111,30 @@ def _found(tier: Tier, python: str | None) -> Finding:
 def _try(tier: Tier, python: str | None) -> Finding:
     if sys.platform != "linux":
         return Finding(tier, False, f"{platform.system()} has no Landlock and no seccomp")
-    server = Server(GuestSettings(python=python, spares=0), tier)
     try:
-        with tempfile.NamedTemporaryFile("w", suffix=".secret") as secret:  # our own files may lie beside the guest's
+        with contextlib.closing(Server(GuestSettings(python=python, spares=0), tier)) as server:
             kernel = Kernel(State(Limits()), server.open(None))
-            observation = kernel.run(f"HOST_FILE, STANDS = {secret.name!r}, {_STANDS!r}\n{_ESCAPES}")
+            observation = kernel.run(f"HOST_FILE, STANDS = {sys.executable!r}, {_STANDS!r}\n{_ESCAPES}")
             kernel.close()
-    except (ServerLost, InterpreterError) as error:
+    except (ServerLost, InterpreterError, OSError) as error:
         return Finding(tier, False, str(error).removeprefix("interpreter: the sandbox could not be built: "))
-    finally:
-        server.close()
     if observation.status is ObservationStatus.OK and observation.output == _STANDS:
         return Finding(tier, True, _SAYS[tier])
     return Finding(tier, False, f"a kernel in it said: {observation.output}")
 
 
-def _remedy() -> str:
+def refusal(findings: Sequence[Finding]) -> str:
+    """Why no tier stands, and what to type; at most one command."""
+    reasons = "; ".join(f"{finding.tier}: {finding.reason}" for finding in findings)
     if sys.platform != "linux":
-        return "Run in Linux (Docker, WSL 2 or a virtual machine), or pass unsafe=True to run without walls"
-    return (
-        "In a container, type: docker run --security-opt seccomp=unconfined … (it lets the sandbox build its own); "
-        "on a kernel before 5.13, update it; or pass unsafe=True to run without walls"
-    )
+        remedy = "Run in Linux (Docker, WSL 2 or a virtual machine)"
+    elif os.strerror(errno.EMFILE) in reasons:
+        remedy = "Type: ulimit -n 4096 (each kernel needs an open file here)"
+    elif "temporary directory" in reasons:
+        remedy = "Type: export TMPDIR=… with a folder that can be written to"
+    else:
+        remedy = (
+            "In a container, type: docker run --security-opt seccomp=unconfined … (the sandbox then builds its own "
+            "walls); on a kernel before 5.13, update it"
+        )
+    return f"no sandbox can be built here ({reasons}). {remedy}; or pass unsafe=True to run without walls"

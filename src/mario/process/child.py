@@ -7,6 +7,7 @@ vfork and exec), and never retries.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -62,9 +63,12 @@ class Child:
             far_lifeline, lifeline = os.pipe()
             ours_on_failure.callback(os.close, lifeline)
             theirs.callback(os.close, far_lifeline)
-            self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the child
+            self._stderr = _file_without_name()
             ours_on_failure.callback(self._stderr.close)
-            fds = (far_channel.fileno(), far_lifeline)
+            # Not 0 to 2, which this process may have closed: the child's standard streams go there.
+            fds = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3) for end in (far_channel, far_lifeline)]
+            for descriptor in fds:
+                theirs.callback(os.close, descriptor)
             try:
                 self._process = subprocess.Popen(
                     argv,
@@ -166,6 +170,14 @@ def _destroy(
         channel.close()
         os.close(lifeline)
         stderr.close()
+
+
+def _file_without_name() -> IO[bytes]:
+    """For what the child says on stderr; in memory where no folder takes temporary files."""
+    try:
+        return tempfile.TemporaryFile()
+    except FileNotFoundError:
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
 
 
 def _signal_name(number: int) -> str:
