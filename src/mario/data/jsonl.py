@@ -43,7 +43,7 @@ def text_field(record: dict[str, Any], field: str, where: str) -> str:
     if field not in record:
         raise DataError(
             f"{where}: no field {field!r}, found {', '.join(sorted(record)) or 'no field at all'};"
-            " is it another data set? name its fields with a field map (`mario.data.readers.Fields`)"
+            " is it another data set? name its fields with a field map, such as --fields.question NAME"
         )
     value = record[field]
     if not isinstance(value, str):
