@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +19,11 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from mario.engine import EngineConfig, build_engine
+from mario.engine.ledger import Ledger, ledger_of
 from mario.engine.remote import RemoteEngine
-from mario.errors import EngineError, EngineUnavailable
+from mario.engine.spend import Spend, Tokens
+from mario.errors import BudgetReached, EngineError, EngineUnavailable
 from mario.types import Completion, FinishReason, Request, Sampling, Source, Span
 
 TEXT = "Add them.\n<code>\nprint(1 + 2)\n</code>\nOutput:\n3\n"
@@ -449,3 +453,210 @@ def test_addresses(given: str, used: str) -> None:
 def test_what_is_no_address_is_refused(given: str) -> None:
     with pytest.raises(EngineError, match="endpoint must be an address"):
         RemoteEngine("tiny", given)
+
+
+async def empty(_: dict[str, Any]) -> Response:
+    return JSONResponse({"id": "1", "choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 0}})
+
+
+async def silence(_: dict[str, Any]) -> Response:
+    await asyncio.sleep(1)
+    return Response()
+
+
+USED = Tokens(7, 9)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "confirmed", "unknown_calls"),
+    [
+        (failing(429, **{"retry-after-ms": "10"}), "429", USED, 0),
+        (failing(503, **{"retry-after-ms": "10"}), "503", USED, 0),
+        (failing(529, **{"retry-after-ms": "10"}), "529", USED, 0),
+        (failing(500, **{"retry-after-ms": "10"}), "500", USED, 1),
+        (failing(502, **{"retry-after-ms": "10"}), "502", USED, 1),
+        (half_json, "broken", USED, 1),
+        (silence, "timeout", USED, 1),
+        (empty, "empty", Tokens(14, 9), 0),
+    ],
+)
+def test_each_fault_is_counted_and_paid_for_as_it_must_be(
+    address: str, server: Server, fault: Any, kind: str, confirmed: Tokens, unknown_calls: int
+) -> None:
+    server.faults = [fault]
+    ledger = Ledger()
+    ask(address, ASKED, ledger=ledger, timeout_seconds=0.5)
+    found = ledger.snapshot()
+    assert (found.calls, found.in_flight, found.faults) == (2, 0, {kind: 1})
+    assert (found.confirmed_tokens, found.unknown_calls) == (confirmed, unknown_calls)
+    if unknown_calls:
+        assert found.unknown_tokens.completion == ASKED.sampling.max_new_tokens
+        assert found.unknown_tokens.prompt >= len("OneTwo")
+
+
+def test_an_address_where_nobody_listens_costs_nothing() -> None:
+    ledger = Ledger()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ask(f"http://127.0.0.1:{port}", ASKED, max_retries=50, ledger=ledger)
+    assert ledger.snapshot().faults == {"unreachable": 3}, "given up early where nothing ever answered"
+    assert ledger.snapshot().unknown_calls == 0
+
+
+def test_a_server_that_reports_no_usage_leaves_its_calls_unknown(address: str, server: Server) -> None:
+    server.usage = False
+    ledger = Ledger()
+    ask(address, ASKED, ledger=ledger)
+    assert (ledger.snapshot().unknown_calls, ledger.snapshot().faults) == (1, {"no usage": 1})
+
+
+def test_a_stream_asks_for_its_usage_and_counts_it(address: str, server: Server) -> None:
+    server.text, server.finish = "and so on", "length"
+    ledger = Ledger()
+    ask(address, ASKED, heard=[], ledger=ledger)
+    assert server.asked[0]["stream_options"] == {"include_usage": True}
+    assert ledger.snapshot().confirmed_tokens == USED
+
+
+def test_hanging_up_hides_what_a_call_cost(address: str, server: Server) -> None:
+    server.stops, server.text = "ignored", TEXT + "x" * 3_000_000
+    ledger = Ledger()
+    ask(address, ASKED, heard=[], ledger=ledger)
+    assert ledger.snapshot().faults == {"hung up": 1} and ledger.snapshot().unknown_calls == 1
+
+
+def test_hidden_stops_can_be_accepted(address: str, server: Server) -> None:
+    server.stops = "cut"
+    ledger = Ledger()
+    answers = ask(address, ASKED, ASKED, hidden_stops="accept", ledger=ledger)
+    assert [(a.text, a.stop, a.finish) for a in answers] == [(CUT, None, FinishReason.STOP)] * 2
+    assert ["stop" in body and not body["stream"] for body in server.asked] == [True, True]
+    assert ledger.snapshot().confirmed_tokens == USED + USED
+
+
+def test_a_request_is_not_sent_when_it_could_pass_the_cap(address: str, server: Server) -> None:
+    answers = ask(address, ASKED, ASKED, ledger=Ledger(max_total_tokens=80))
+    assert isinstance(answers[1], BudgetReached) and "max_total_tokens" in str(answers[1])
+    assert len(server.asked) == 1
+
+
+@pytest.mark.usefixtures("server")
+def test_a_server_that_takes_more_than_was_asked_ends_a_capped_run(address: str) -> None:
+    greedy = replace(ASKED, sampling=Sampling(max_new_tokens=8))  # the server counts 9
+    (answer,) = ask(address, greedy, ledger=Ledger(max_total_tokens=1000))
+    assert isinstance(answer, EngineError) and "no cap can be kept" in str(answer)
+    (answer,) = ask(address, greedy, ledger=Ledger())
+    assert isinstance(answer, Completion)
+
+
+@pytest.mark.parametrize(
+    "details", [{"prompt_tokens_details": {"cached_tokens": 5}}, {"prompt_cache_hit_tokens": 5}, {"cached": None}]
+)
+def test_cached_tokens_are_read_where_they_are_told(address: str, server: Server, details: dict[str, Any]) -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16, **details}
+    choice = {"index": 0, "text": "x", "finish_reason": "length"}
+    server.faults = [JSONResponse({"id": "1", "object": "text_completion", "choices": [choice], "usage": usage})]
+    ledger = Ledger()
+    ask(address, ASKED, ledger=ledger)
+    assert ledger.snapshot().confirmed_tokens == Tokens(7, 9, 0 if "cached" in details else 5)
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        ("Unsupported value: 'temperature' does not support 0.6. Only the default is supported", "temperature"),
+        ("Unsupported parameter: 'stop' is not supported with this model.", "stop"),
+        ("[{'loc': ['body', 'seed'], 'msg': 'Extra inputs are not permitted'}]", "seed"),
+    ],
+)  # fmt: skip
+def test_a_field_that_is_refused_is_left_out_from_then_on_and_said_so(
+    address: str, server: Server, message: str, field: str
+) -> None:
+    server.faults = [failing(400, message)]
+    said: list[str] = []
+    answers = ask(address, ASKED, ASKED, report=said.append)
+    assert [answer.text for answer in answers] == [CUT, CUT]
+    assert [field in body for body in server.asked] == [True, False, False]
+    assert said == [f"tiny takes no {field!r}; it is sent without from now on"]
+
+
+def test_an_account_without_credit_stops_the_run(address: str, server: Server) -> None:
+    error = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
+    server.faults = [JSONResponse(error, status_code=429)]
+    (answer,) = ask(address, ASKED)
+    assert type(answer) is EngineError and "no credit" in str(answer) and len(server.asked) == 1
+
+
+def test_a_server_that_asks_for_an_hour_stops_the_run(address: str, server: Server) -> None:
+    server.faults = [failing(429, "daily limit", **{"retry-after": "3600"})]
+    (answer,) = ask(address, ASKED)
+    assert type(answer) is EngineError and "asks to wait 3600 s" in str(answer) and len(server.asked) == 1
+
+
+def test_one_refusal_does_not_hold_the_others(address: str, server: Server) -> None:
+    server.faults = [failing(429, **{"retry-after": "0.6"})]
+
+    async def main() -> list[float]:
+        engine = RemoteEngine("tiny", address, concurrency=1)
+        began = time.monotonic()
+
+        async def one() -> float:
+            await engine.generate(ASKED)
+            return time.monotonic() - began
+
+        try:
+            return await asyncio.gather(*(one() for _ in range(4)))
+        finally:
+            await engine.close()
+
+    moments = asyncio.run(main())
+    assert moments[0] >= 0.6 and max(moments[1:]) < 0.5, "a request that waits holds no place"
+
+
+def test_refusals_in_a_row_hold_all(address: str, server: Server) -> None:
+    """A server that takes five requests a second, and says so: without a gate they would come back together."""
+    server.faults = [failing(429, **{"retry-after": "0.5"}) for _ in range(8)]
+
+    async def main() -> None:
+        engine = RemoteEngine("tiny", address, concurrency=8, max_retries=3)
+        first = [asyncio.create_task(engine.generate(ASKED)) for _ in range(8)]
+        while len(server.asked) < 8:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        late = asyncio.create_task(engine.generate(ASKED))
+        await asyncio.sleep(0.2)
+        assert len(server.asked) == 8, "a new request waits too"
+        await asyncio.gather(*first, late)
+        await engine.close()
+
+    asyncio.run(main())
+    assert len(server.asked) == 17
+
+
+def test_runs_share_a_cache_of_what_was_sent(address: str, server: Server, tmp_path: Path) -> None:
+    config = EngineConfig(model="tiny", endpoint=address, cache=tmp_path / "cache")
+
+    def session(*requests: Request) -> Spend:
+        async def main() -> Spend:
+            engine = build_engine(config)
+            for request in requests:
+                heard: list[str] = []
+                answer = await engine.generate(request, heard.append)
+                assert (answer.text, "".join(heard)) == (CUT, CUT)
+            ledger = ledger_of(engine)
+            assert ledger is not None
+            await engine.close()
+            return ledger.snapshot()
+
+        return asyncio.run(main())
+
+    assert (session(ASKED).cache_hits, len(server.asked)) == (0, 1)
+    elsewhere = replace(ASKED, problem_id="another", sample_index=3, spans=(Span("OneTwo", Source.PROMPT),))
+    found = session(ASKED, elsewhere)
+    assert (found.cache_hits, found.calls, len(server.asked)) == (2, 0, 1)
+    session(
+        replace(ASKED, seed=1),
+        replace(ASKED, sampling=Sampling(0.5, max_new_tokens=50)),
+        replace(ASKED, stop=STOPS[:2]),
+    )
+    assert len(server.asked) == 4, "another seed, sampling or stop string is another request"
