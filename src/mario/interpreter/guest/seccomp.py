@@ -27,9 +27,8 @@ CALLS: dict[str, tuple[int, int | None]] = {
     # devices, what changes owner, mode, times or attributes, locks of a whole file (flock: a way to talk, or to block)
     "read": (0, 63), "write": (1, 64), "close": (3, 57), "fstat": (5, 80), "stat": (4, None), "lstat": (6, None),
     "newfstatat": (262, 79), "statx": (332, 291), "lseek": (8, 62), "pread64": (17, 67), "pwrite64": (18, 68),
-    "readv": (19, 65), "writev": (20, 66), "preadv": (295, 69), "pwritev": (296, 70), "sendfile": (40, 71),
-    "access": (21, None), "faccessat": (269, 48), "faccessat2": (439, 439), "fsync": (74, 82), "fdatasync": (75, 83),
-    "ftruncate": (77, 46), "fadvise64": (221, 223), "getdents": (78, None), "getdents64": (217, 61),
+    "readv": (19, 65), "writev": (20, 66), "sendfile": (40, 71), "access": (21, None), "faccessat": (269, 48),
+    "faccessat2": (439, 439), "fsync": (74, 82), "fdatasync": (75, 83), "ftruncate": (77, 46), "getdents64": (217, 61),
     "getcwd": (79, 17), "chdir": (80, 49), "fchdir": (81, 50), "rename": (82, None), "renameat": (264, 38),
     "renameat2": (316, 276), "mkdir": (83, None), "mkdirat": (258, 34), "rmdir": (84, None), "unlink": (87, None),
     "unlinkat": (263, 35), "readlink": (89, None), "readlinkat": (267, 78), "umask": (95, 166),
@@ -37,8 +36,8 @@ CALLS: dict[str, tuple[int, int | None]] = {
     "open": (2, None), "openat": (257, 56), "fcntl": (72, 25), "ioctl": (16, 29),
     # descriptors: the channel to the host, and what asyncio and queues are built on
     "pipe": (22, None), "pipe2": (293, 59), "dup": (32, 23), "dup2": (33, None), "dup3": (292, 24), "poll": (7, None),
-    "ppoll": (271, 73), "select": (23, None), "pselect6": (270, 72), "epoll_create": (213, None),
-    "epoll_create1": (291, 20), "epoll_ctl": (233, 21), "epoll_wait": (232, None), "epoll_pwait": (281, 22),
+    "ppoll": (271, 73), "select": (23, None), "pselect6": (270, 72), "epoll_create1": (291, 20),
+    "epoll_ctl": (233, 21), "epoll_wait": (232, None), "epoll_pwait": (281, 22),
     "eventfd2": (290, 19), "socketpair": (53, 199), "sendto": (44, 206), "recvfrom": (45, 207), "recvmsg": (47, 212),
     "getsockname": (51, 204), "getpeername": (52, 205), "getsockopt": (55, 209), "shutdown": (48, 210),
     # memory: the allocator, mapped libraries
@@ -46,7 +45,7 @@ CALLS: dict[str, tuple[int, int | None]] = {
     "madvise": (28, 233), "msync": (26, 227),
     # signals of our own: the interrupt at the limit, and snippets' own timeouts
     "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "rt_sigpending": (127, 136),
-    "rt_sigsuspend": (130, 133), "rt_sigtimedwait": (128, 137), "sigaltstack": (131, 132), "pause": (34, None),
+    "rt_sigtimedwait": (128, 137), "sigaltstack": (131, 132), "pause": (34, None),
     "restart_syscall": (219, 128), "kill": (62, 129), "tgkill": (234, 131),
     # time
     "nanosleep": (35, 101), "clock_nanosleep": (230, 115), "getitimer": (36, 102), "setitimer": (38, 103),
