@@ -20,9 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fidelity_rules import cells_of, classes, report
@@ -45,12 +46,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--plain", type=Path, help="an earlier --out: what plain Python said there is not asked again")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after that long; run again to go on")
     arguments = parser.parse_args()
     rows = read_rows(arguments.programs)
-    done = {result["id"]: result for result in map(json.loads, arguments.out.open())} if arguments.out.exists() else {}
+    done, known = read_results(arguments.out), read_results(arguments.plain)
     end = time.monotonic() + arguments.seconds
-    with arguments.out.open("a") as file, Comparison() as comparison, ThreadPoolExecutor(2) as threads:
+    with arguments.out.open("a") as file, Comparison(known) as comparison, ThreadPoolExecutor(2) as threads:
         lacking = (row for row in rows if row["id"] not in done)
         for result in threads.map(lambda row: comparison.run(row) if time.monotonic() < end else None, lacking):
             if result is not None:
@@ -74,18 +76,28 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file]
 
 
-class Comparison:
-    """Runs a session here and there; `run` may be called by several threads."""
+def read_results(path: Path | None) -> dict[str, dict[str, Any]]:
+    if path is None or not path.exists():
+        return {}
+    with path.open() as file:
+        return {result["id"]: result for result in map(json.loads, file)}
 
-    def __init__(self) -> None:
+
+class Comparison:
+    """Runs a session here and there, from several threads; of sessions in `known` only ours is run again."""
+
+    def __init__(self, known: Mapping[str, dict[str, Any]] = MappingProxyType({})) -> None:
+        self._known = known
         self._pools = {
             echo: InterpreterPool(1, LIMITS, hash_seed=0, echo=echo, tracebacks="line") for echo in ("repr", "none")
         }
 
     def run(self, row: dict[str, Any]) -> dict[str, Any]:
         """`ours` and `plain` cell by cell; `again` is a second plain run, made where the first differs from ours."""
-        ours, plain = self.ours(row), run_plain(row)
-        again = run_plain(row) if _texts(ours) != _texts(plain) else None
+        known = self._known.get(row["id"])
+        ours, plain = self.ours(row), known["plain"] if known else run_plain(row)
+        late = any(cell["status"] == "timeout" for cell in ours + plain)
+        again = run_plain(row) if not late and _texts(ours) != _texts(plain) else None
         return {"id": row["id"], "ours": ours, "plain": plain, "again": again}
 
     def ours(self, row: dict[str, Any]) -> list[dict[str, Any]]:
