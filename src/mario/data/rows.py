@@ -166,7 +166,9 @@ def _parquet_rows(paths: list[Path]) -> Iterator[Row]:
     for path in paths:
         row = 0
         try:
-            with path.open("rb") as raw, pyarrow.parquet.ParquetFile(raw) as file:
+            # Without these two Arrow reads ahead until the whole file lies in memory.
+            options = {"pre_buffer": False, "buffer_size": 1 << 16}
+            with path.open("rb") as raw, pyarrow.parquet.ParquetFile(raw, **options) as file:
                 for batch in file.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
                     for record in batch.to_pylist():
                         row += 1
