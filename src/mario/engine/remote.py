@@ -61,7 +61,7 @@ class RemoteEngine:
     ) -> None:
         self.ledger = ledger or Ledger()
         self._model = model
-        self._url = _base_url(endpoint)
+        self._url = base_url(endpoint)
         self._key_name = api_key_env
         self._timeout = timeout_seconds
         self._retries = max_retries
@@ -252,7 +252,7 @@ class RemoteEngine:
     async def _lasting(self, error: Any, body: dict[str, Any]) -> Exception:
         """What a refusal means that no repetition will change."""
         match error.status_code:
-            case 400 | 422 if "max_tokens" in body and "max_completion_tokens" in error.message:
+            case 400 | 422 if {"max_tokens", "messages"} <= set(body) and "max_completion_tokens" in error.message:
                 self._length_field = "max_completion_tokens"  # OpenAI's newer models know only this one
                 return Unsupported("max_tokens")
             case 400 | 413 if is_too_long(error):
@@ -274,7 +274,7 @@ class RemoteEngine:
         sampling = request.sampling
         body: dict[str, Any] = {
             "model": self._model,
-            self._length_field: sampling.max_new_tokens,
+            (self._length_field if request.messages else "max_tokens"): sampling.max_new_tokens,
             "temperature": sampling.temperature,
             "seed": request.seed % 2**_SEED_BITS,
             "stream": stream,
@@ -325,7 +325,7 @@ class _Teller:
             self.said = until
 
 
-def _base_url(endpoint: str) -> str:
+def base_url(endpoint: str) -> str:
     """The address the SDK appends its paths to; a bare host gets the usual /v1, a full path loses its last part."""
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname:
