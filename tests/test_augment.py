@@ -7,6 +7,7 @@ badly. Rules of numeric variation are each shown by a story of our own in which 
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import threading
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -34,7 +36,7 @@ from mario.cli.app import main
 from mario.data.calculator import Conversion, convert
 from mario.data.calculator.mentions import find_mentions
 from mario.data.calculator.vary import Template, Unvaried, Variation, draw, template, vary
-from mario.data.readers import read_problems, write_problems
+from mario.data.readers import read_gsm8k, read_problems, write_problems
 from mario.data.wordproblems import generate
 from mario.engine import EngineConfig
 from mario.errors import EngineError, UsageError
@@ -451,3 +453,14 @@ def test_a_flag_of_the_attempts_leaves_their_other_defaults() -> None:
     assert (found.solve.samples, found.solve.temperature) == (5, 0.7)
     defaults = {setting.path: setting.default for setting in recipe_settings(AugmentConfig)}
     assert (defaults["solve.samples"], defaults["solve.temperature"]) == (4, 0.7)
+
+
+@pytest.mark.realdata
+def test_numbers_of_real_problems_vary(tmp_path: Path) -> None:
+    if "MARIO_DATA" not in os.environ:
+        pytest.skip("MARIO_DATA names no folder with the real data sets: no numbers of GSM8K were varied")
+    source = Path(os.environ["MARIO_DATA"]) / "gsm8k" / "train.jsonl.gz"
+    write_problems(tmp_path / "p.jsonl", islice(read_gsm8k(source, split="train"), 300))
+    result = augment(AugmentConfig(tmp_path / "p.jsonl"), tmp_path / "out")
+    assert result.kept["numbers"] >= 90  # of 300; it was 113 and then 106, as rules were added
+    assert not any("disagree" in reason or "ended with" in reason for reason in result.drops)

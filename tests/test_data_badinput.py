@@ -201,8 +201,9 @@ def test_no_permission(open_folder: Path) -> None:
     shut.mkdir()
     secret.chmod(0)
     shut.chmod(0o500)
-    done = as_nobody("data", "jsonl", str(secret), cwd=open_folder)
-    fault(done, "secret.jsonl: cannot be read (Permission denied)", "check its permissions")
+    for out in ([], ["--out", "/tmp/never"]):
+        done = as_nobody("data", "jsonl", str(secret), *out, cwd=open_folder)
+        fault(done, "secret.jsonl: cannot be read (Permission denied)", "check its permissions")
     done = as_nobody("data", "jsonl", "open.jsonl", "--out", str(shut / "out"), cwd=open_folder)
     fault(done, "may not be written", "name another directory with --out")
 

@@ -134,6 +134,19 @@ def test_parquet_without_its_library_names_the_extra(tmp_path: Path, monkeypatch
         next(read_rows(path, ""))
 
 
+def test_the_manifest_names_what_was_read(tmp_path: Path) -> None:
+    found = []
+    for source in (jsonl(tmp_path / "a.jsonl", ROWS), shards(tmp_path / "s")):
+        assert main(["data", "gsm8k", str(source), "--out", str(tmp_path / "out")]) == 0
+        manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+        assert manifest["counts"] == {"problems": 8}
+        found.append(manifest["inputs"][source.name])
+    (tmp_path / "s" / "more").write_text("x")
+    assert main(["data", "gsm8k", str(tmp_path / "s"), "--out", str(tmp_path / "out")]) == 0
+    found.append(json.loads((tmp_path / "out" / "manifest.json").read_text())["inputs"]["s"])
+    assert len(set(found)) == 3
+
+
 # --- inspect
 
 

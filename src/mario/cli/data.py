@@ -6,6 +6,8 @@ A first word out of `SUBVERBS` is a verb of its own, in a file of its own.
 from __future__ import annotations
 
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from mario.cli.arguments import Parser, add_settings, resolve
@@ -13,7 +15,7 @@ from mario.cli.places import PROBLEMS
 from mario.cli.progress import say
 from mario.data.collect import DataConfig, collect
 from mario.data.readers import write_problems
-from mario.provenance import file_hash, make_manifest
+from mario.provenance import content_hash, file_hash, make_manifest
 from mario.store import write_json
 from mario.store.jsonl import dump_line
 
@@ -49,7 +51,7 @@ def _make(argv: list[str]) -> int:
         epilog="example: mario data wordproblems --split train --count 600 --out runs/train-problems\n"
         "         mario data gsm8k train.jsonl --split train --out runs/gsm8k",
     )
-    parser.add_argument("source", nargs="?", help="wordproblems, gsm8k, math, jsonl or problems")
+    parser.add_argument("source", nargs="?", help="wordproblems, gsm8k, math, problems, jsonl, parquet or csv")
     parser.add_argument("path", nargs="?", help="file or directory to read, or hub:owner/name")
     parser.add_argument("--out", type=Path, metavar="DIRECTORY")
     add_settings(parser, DataConfig, skip=("source", "path"))
@@ -66,12 +68,23 @@ def _make(argv: list[str]) -> int:
 
 def make_problems(config: DataConfig, out: Path) -> int:
     """Write the problems and their manifest; returns how many."""
-    manifest = make_manifest("data", config, inputs=_inputs(config), seeds={"data": config.seed})
+    began = time.monotonic()
+    manifest = make_manifest("data", config, seeds={"data": config.seed})
     count = write_problems(out / PROBLEMS, collect(config))
-    write_json(out / "manifest.json", manifest)
+    # Hashed after reading: whatever is wrong with a source has been told by then, with its remedy.
+    done = replace(manifest, inputs=_inputs(config), counts={"problems": count})
+    write_json(out / "manifest.json", replace(done, seconds=round(time.monotonic() - began, 3)))
     return count
 
 
 def _inputs(config: DataConfig) -> dict[str, str]:
-    files = [*config.patches, *([Path(config.path)] if config.path else [])]
-    return {path.name: file_hash(path) for path in files if path.is_file()}
+    """The hash of every file that was read; of a directory, one hash of all its files."""
+    paths = [*config.patches, *([Path(config.path)] if config.path else [])]
+    return {path.resolve().name: _hash(path) for path in paths if path.exists()}
+
+
+def _hash(path: Path) -> str:
+    if path.is_file():
+        return file_hash(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return content_hash({file.relative_to(path).as_posix(): file_hash(file) for file in files})
