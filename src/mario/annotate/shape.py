@@ -15,6 +15,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 from mario.types import Trajectory
 
@@ -92,6 +93,7 @@ def _code_tokens(snippets: Sequence[str], *, shape: bool) -> list[str]:
     return tokens
 
 
+@lru_cache(maxsize=64)  # an attempt is asked three things in a row
 def _parse(code: str) -> ast.Module | None:
     """The tree, or None for what is no Python, too long or nested without sense."""
     if len(code) > LONGEST:

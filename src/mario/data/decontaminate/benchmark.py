@@ -54,7 +54,7 @@ class Thresholds:
     ngram: int = 13
     stock: int = 3
     near: float = 0.6
-    reworded: float = 0.5
+    reworded: float = 0.4
 
     def __post_init__(self) -> None:
         if self.ngram < 2 or self.stock < 2:
@@ -120,7 +120,7 @@ class Benchmark:
         if len(reading.content) >= _LEAST_CONTENT:
             for item in self._numbers.get(reading.numbers, ()):
                 theirs = self._readings[item].content
-                score = len(reading.content & theirs) / max(1, min(len(reading.content), len(theirs)))
+                score = len(reading.content & theirs) / max(len(reading.content), len(theirs))
                 if len(theirs) >= _LEAST_CONTENT and score >= self._thresholds.reworded:
                     yield Match(item, Method.REWORDED, round(score, 3))
 

@@ -34,6 +34,7 @@ _NUMBER_WORDS = {
     word: str(10 * value)
     for value, word in enumerate(_words("twenty thirty forty fifty sixty seventy eighty ninety"), start=2)
 }
+_NUMBER_WORDS["twice"] = "2"
 _TOKEN = re.compile(r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+|[^\W\d_]+|[-+*/^=<>]")
 _STOP = frozenset(
     _words(
@@ -59,7 +60,10 @@ def read(question: str) -> Reading:
     text = unicodedata.normalize("NFKC", question)
     found = [(match.group(), match.start()) for match in _TOKEN.finditer(text)]
     exact = [_canonical(token) for token, _ in found]
-    numbers = sorted(token for token in exact if token[0].isdigit())
+    # "one" is mostly no number: one of them, one half.
+    numbers = sorted(
+        token for token, (word, _) in zip(exact, found, strict=True) if token[0].isdigit() and word.lower() != "one"
+    )
     return Reading(
         exact=tuple(exact),
         masked=tuple(MASK if token[0].isdigit() else token for token in exact),
