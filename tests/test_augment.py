@@ -303,6 +303,10 @@ class StoryServer:
         self.calls += 1
         call = self.calls  # others come while the body is read
         prompt = (await http.json())["prompt"]
+        if prompt.endswith("Written:"):
+            story = prompt[prompt.rindex("Given: ") + 7 :]
+            text, stop = f" {story[: story.index('How many')]}What does that make?", "\nGiven:"
+            return JSONResponse({"choices": [{"text": text, "finish_reason": "stop", "stop_reason": stop}]})
         asked = prompt[prompt.rindex("Question:") :]
         question = asked[: asked.index("Solution:")]
         if "Output:" in asked:
@@ -383,6 +387,15 @@ def test_written_questions_are_kept_where_attempts_agree(story_server: tuple[Sto
     assert augment(config, tmp_path / "out") == result
     assert story.calls == calls  # nothing is asked twice
     assert (tmp_path / "out" / "problems.jsonl").read_bytes() == before
+
+
+def test_a_base_model_writes_by_going_on_with_a_text(story_server: tuple[StoryServer, str], tmp_path: Path) -> None:
+    _, endpoint = story_server
+    config = settings(stories(tmp_path / "p.jsonl"), endpoint, kinds=("rephrase",), write=WriteConfig(api="text"))
+    result = augment(config, tmp_path / "out")
+    assert result.kept["rephrase"] == 5  # all but the stones
+    kept = next(read_problems(tmp_path / "out" / "problems.jsonl"))
+    assert kept.question == "Mia has 11 shells and finds 5 more. What does that make?"
 
 
 def test_a_dead_engine_is_an_error_not_a_drop(story_server: tuple[StoryServer, str], tmp_path: Path) -> None:
