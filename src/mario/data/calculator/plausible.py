@@ -56,19 +56,30 @@ def is_a_count(mention: Mention, lines: list[Line], question: str) -> bool:
     value = mention.value
     if value.denominator != 1 or value > _SMALL:
         return False
-    terms = {_terms(line.tree) for line in lines} - {1, 2}
-    repeats = {len(lines)} if value > 2 else set()
-    lists = {
-        found.count(",") + (2 if re.search(r"(?<!,) (?:and|or) ", found) else 1)
-        for found in re.findall(r"[^.?!:;]+,[^.?!;]+", question)
-    }
-    is_divisor = any(
-        isinstance(node, Operation) and node.operator == "/" and isinstance(node.right, Number)
-        and node.right.value == value and (_terms(node.left) == value or isinstance(node.left, Variable))
-        for line in lines for node in _nodes(line.tree)
-    )  # fmt: skip
     sums = {_terms(line.tree) for line in lines}
-    return int(value) in terms | repeats | lists or (is_divisor and int(value) in sums)
+    if value > 2 and (value in sums or value == len(lines)):
+        return True
+    return value in _list_sizes(question) or (value in sums and _divides_a_result(value, lines))
+
+
+def _list_sizes(question: str) -> set[int]:
+    """How many things stand in each list with commas: `Ann, Bo and Cy` are three."""
+    return {
+        clause.count(",") + (2 if re.search(r"(?<!,) (?:and|or) ", clause) else 1)
+        for clause in re.findall(r"[^.?!:;]+,[^.?!;]+", question)
+    }
+
+
+def _divides_a_result(value: Fraction, lines: list[Line]) -> bool:
+    """Whether some result, or a sum of so many terms, is divided by this literal, as for an average."""
+    nodes = (node for line in lines for node in _nodes(line.tree))
+    divisions = (node for node in nodes if isinstance(node, Operation) and node.operator == "/")
+    return any(
+        isinstance(node.right, Number)
+        and node.right.value == value
+        and (isinstance(node.left, Variable) or _terms(node.left) == value)
+        for node in divisions
+    )
 
 
 def has_neighbour(mention: Mention, mentions: list[Mention], question: str) -> bool:
@@ -102,7 +113,7 @@ def _decimals(value: Fraction) -> int:
 
 
 def draw_value(mention: Mention, question: str, rng: Random) -> Fraction:
-    """A number near the old one, in its style: as round, with as many decimals, after the same article."""
+    """A number near the old one and as round, within the bounds of what it counts."""
     old, after = mention.value, question[mention.end :]
     step = _step(mention)
     low: Fraction = max(Fraction(2) if old >= 2 else step, min(old * 3 / 5, old - 2 * step))
