@@ -117,7 +117,7 @@ def refused_forks_do_not_stop_the_server(pool: InterpreterPool) -> None:
 def deep_folders_do_not_hurt_who_removes_them(pool: InterpreterPool) -> None:
     """Below the bound on files, but deeper than a recursion may go."""
     with pool.open() as kernel:
-        kernel.run("import os\ntry:\n    for _ in range(1800): os.mkdir('d'); os.chdir('d')\nexcept OSError: pass")
+        kernel.run("import os\ntry:\n    for _ in range(600): os.mkdir('d'); os.chdir('d')\nexcept OSError: pass")
 
 
 NAMES = tuple(name for name, value in dict(globals()).items() if getattr(value, "__module__", "") == __name__)
