@@ -61,9 +61,10 @@ def test_rules(changed: str, rule: str | None) -> None:
 
 
 def test_near_needs_no_common_run_of_thirteen() -> None:
-    words = [f"word{chr(97 + n)}" for n in range(24)]
+    words = [f"word{chr(97 + n)}" for n in range(25)]
     changed = [*words[:12], "other", *words[13:]]
-    assert rules(" ".join(changed), " ".join(words)) == ["near"]
+    assert rules(" ".join(changed), " ".join(words), Thresholds(near=0.5)) == ["near"]
+    assert rules(" ".join(changed), " ".join(words), Thresholds(near=0.9)) == []
 
 
 def test_a_stock_phrase_is_no_copy() -> None:
@@ -184,6 +185,14 @@ def test_duplicates_inside_the_training_problems(tmp_path: Path, benchmark: Path
     assert made.dropped == {"duplicate problem": 1, "like own-test: ngram": 1}
     assert made.duplicates == {"masked": 3, "exact": 1}
     assert decontaminate(replace(config, duplicates="report"), tmp_path / "out").kept == 5
+
+
+def test_what_was_made_from_a_leak_leaves_too(tmp_path: Path, benchmark: Path) -> None:
+    kin = replace(OTHERS[0], id="kin", tags={"augmentation": {"parent": "leak", "kind": "backward"}})
+    write_problems(tmp_path / "train.jsonl", [kin, *OTHERS[1:], problem("leak", QUESTION)])
+    config = DecontaminateConfig(tmp_path / "train.jsonl", (str(benchmark),), remove=("own-test",))
+    made = decontaminate(config, tmp_path / "out")
+    assert made.dropped == {"like own-test: exact": 1, "made from a problem like a benchmark's": 1}
 
 
 def test_a_second_run_touches_nothing(tmp_path: Path, benchmark: Path) -> None:

@@ -118,6 +118,7 @@ def decontaminate(config: DecontaminateConfig, out: Path) -> Decontamination:
             for problem in read_problems(path):
                 for line in found.look(problem):
                     matches.write(dump_line(line))
+        found.follow_kin()
         made = found.result(key)
         write_page(part / PAGE, made, found.shown)
         undecided = [b for b in made.benchmarks if b["action"] == "undecided"]
@@ -141,6 +142,7 @@ class _Finder:
         self._seen: dict[str, dict[bytes, str]] = {"exact": {}, "masked": {}}
         self._duplicates: Counter[str] = Counter()
         self._problems = 0
+        self._parents: dict[str, str] = {}  # of problems made from others
         self.leaving: dict[str, tuple[str, str]] = {}  # problem id -> reason, detail
         self.shown: list[dict[str, Any]] = []
 
@@ -153,6 +155,8 @@ class _Finder:
     def look(self, problem: Problem) -> Iterator[dict[str, Any]]:
         """The lines of the report for this problem; notes whether it leaves."""
         self._problems += 1
+        if isinstance(made_from := problem.tags.get("augmentation"), Mapping):
+            self._parents[problem.id] = str(made_from.get("parent"))
         reading = read(problem.question)
         for benchmark in self._benchmarks:
             matches = benchmark.matches(reading)
@@ -177,6 +181,13 @@ class _Finder:
                 reason = f"like {benchmark.name}: {matches[0].method.value}"
                 self.leaving.setdefault(problem.id, (reason, matches[0].item))
         self._find_duplicate(problem, reading)
+
+    def follow_kin(self) -> None:
+        """A problem made from one that leaves for its likeness leaves too: its words may have changed, its idea not."""
+        leaks = {name for name, (reason, _) in self.leaving.items() if reason.startswith("like ")}
+        for child, parent in self._parents.items():
+            if parent in leaks:
+                self.leaving.setdefault(child, ("made from a problem like a benchmark's", parent))
 
     def _find_duplicate(self, problem: Problem, reading: Reading) -> None:
         """Of an earlier training problem. Only `exact` leaves: numeric variations are made on purpose."""
