@@ -9,12 +9,13 @@ import shutil
 import sys
 import time
 from types import TracebackType
-from typing import Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
-from mario.engine.prices import Price
-from mario.engine.spend import Spend
-from mario.solve import Forecast, Progress
-from mario.types import Trajectory
+if TYPE_CHECKING:  # `say` is all that quick verbs want, and solving takes 0.1 s to import
+    from mario.engine.prices import Price
+    from mario.engine.spend import Spend
+    from mario.solve import Forecast, Progress
+    from mario.types import Trajectory
 
 PLAIN_SECONDS = 15.0  # between plain lines: a log should stay readable
 LIVE_SECONDS = 0.1
