@@ -52,10 +52,11 @@ def annotate_with_progress(config: AnnotateConfig, out: Path) -> AnnotateResult:
 
 def table(result: AnnotateResult) -> str:
     """Counts at every step, for people."""
+    of, whole = max(("problems", result.problems), ("attempts", result.attempts), key=lambda pair: pair[1])
     rows = [
         ("problems", result.problems, ""),
         ("attempts", result.attempts, ""),
-        ("kept", result.kept, f"{100 * result.kept / max(1, result.problems):.2f} % of the problems"),
+        ("kept", result.kept, f"{100 * result.kept / max(1, whole):.2f} % of the {of}"),
         *((f"  {name}", count, "") for name, count in result.notes.items()),
         *((f"dropped, {reason}", count, "") for reason, count in result.drops.items()),
     ]
