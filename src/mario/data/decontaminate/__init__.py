@@ -7,7 +7,8 @@ page.py        the report as one HTML page
 """
 
 from mario.data.decontaminate.benchmark import Benchmark, Match, Method, Thresholds
-from mario.data.decontaminate.run import DecontaminateConfig, Decontamination, decontaminate
+from mario.data.decontaminate.config import DecontaminateConfig, Decontamination
+from mario.data.decontaminate.run import decontaminate
 from mario.data.decontaminate.words import read
 
 __all__ = [

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mario.data.decontaminate.benchmark import Method
+from mario.data.decontaminate.config import Decontamination
 from mario.page import document, render
 from mario.store.jsonl import whole_file
-
-if TYPE_CHECKING:
-    from mario.data.decontaminate.run import Decontamination
 
 _PACKAGE = "mario.data.decontaminate"
 
