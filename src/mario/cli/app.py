@@ -22,6 +22,7 @@ VERBS = {
     "augment": "make new problems from old ones",
     "annotate": "let a teacher solve problems, keep what verifies",
     "train": "fine-tune a model on trajectories",
+    "self-train": "let a model learn from its own verified solutions, in rounds",
     "evaluate": "attempt a test set and judge every answer",
     "grade": "tell whether answers are equivalent",
     "report": "one page of results to look at",
@@ -96,6 +97,10 @@ def _verb(name: str) -> Callable[[list[str]], int]:
             from mario.cli import train
 
             return train.run
+        case "self-train":
+            from mario.cli import self_train
+
+            return self_train.run
         case "evaluate":
             from mario.cli import evaluate
 
@@ -124,7 +129,7 @@ def _verb(name: str) -> Callable[[list[str]], int]:
 
 
 def _help() -> str:
-    verbs = "\n".join(f"  {name:<10}{summary}" for name, summary in VERBS.items())
+    verbs = "\n".join(f"  {name:<12}{summary}" for name, summary in VERBS.items())
     return (
         f"mario {__version__}: language models that solve maths by reasoning in text and computing in Python\n\n"
         f"usage: mario VERB [ARGUMENTS] [--setting VALUE …]\n\n{verbs}\n\n"

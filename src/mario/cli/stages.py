@@ -20,7 +20,7 @@ from mario.errors import UsageError
 from mario.recipe import build, read_toml, set_path, toml_value, unknown_key
 from mario.store import write_json
 
-STAGE_VERBS = ("data", "augment", "annotate", "decontaminate", "export", "train", "evaluate", "report")
+STAGE_VERBS = ("data", "augment", "annotate", "decontaminate", "export", "train", "self-train", "evaluate", "report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,13 @@ class Stage:
                 from mario.cli.train import train_with_progress
 
                 print(sft_table(train_with_progress(self.config, self.out)))
+            case "self-train":
+                from mario.cli.self_train import self_train_with_progress
+                from mario.selftrain.table import table as rounds_table
+
+                trained = self_train_with_progress(self.config, self.out)
+                print(rounds_table(trained))
+                return trained.failures
             case "evaluate":
                 from mario.cli.evaluate import evaluate_with_progress
                 from mario.cli.evaluate import table as summary_table
@@ -177,6 +184,10 @@ def _config_class(verb: str, where: str) -> type:
             from mario.cli.train import TrainRecipe
 
             return TrainRecipe
+        case "self-train":
+            from mario.selftrain import SelfTrainConfig
+
+            return SelfTrainConfig
         case "evaluate":
             from mario.evaluate import EvaluateConfig
 

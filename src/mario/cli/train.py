@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +10,7 @@ from mario.cli.arguments import Parser, add_settings, resolve
 from mario.cli.places import needs_out
 from mario.cli.progress import Line, duration, say
 from mario.errors import UsageError
-from mario.store import scan_shards, verify_shards
 from mario.train.config import SftConfig
-from mario.types import Trajectory
 
 if TYPE_CHECKING:
     from mario.train.sft import SftResult
@@ -49,22 +46,13 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The kept trajectories of an annotated directory; iterating reads them from the start."""
-
-    root: Path
-
-    def __iter__(self) -> Iterator[Trajectory]:
-        return scan_shards(self.root / "kept", Trajectory)
-
-
 def train_with_progress(recipe: TrainRecipe, out: Path) -> SftResult:
-    from mario.train.sft import SourceSet, train_sft
+    from mario.train.sft import train_sft
+    from mario.train.sources import kept_rows
 
     if not recipe.data:
         raise UsageError("no data given; name the output directories of mario annotate")
-    sources = [SourceSet(root.name, Kept(root), verify_shards(root / "kept")) for root in recipe.data]
+    sources = [kept_rows(root) for root in recipe.data]
     with Line(f"train {out.name}") as line:
 
         def show(progress: object) -> None:

@@ -1,0 +1,30 @@
+"""The rows that an annotated directory has kept, as a source to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mario.store import scan_shards, verify_shards
+from mario.train.sft import SourceSet
+from mario.types import Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Iterating reads the rows from the start."""
+
+    root: Path
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        return scan_shards(self.root / "kept", Trajectory)
+
+
+def kept_rows(root: Path) -> SourceSet:
+    """Source named after the directory.
+
+    Raises:
+        StoreError: it holds no sealed rows, or they have changed.
+    """
+    return SourceSet(root.name, _Kept(root), verify_shards(root / "kept"))
