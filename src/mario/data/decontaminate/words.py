@@ -1,7 +1,8 @@
 """One question, read in the ways that two questions can be alike.
 
 - `exact`: words, numbers and operators; case, spaces and punctuation do not count;
-- `masked`: the same with every number, in figures or in words, replaced by one mark;
+- `masked`: the same with every number, in figures or in words, replaced by one mark, and without operators: a number
+  that was changed may have changed its sign;
 - `plain`: letters and figures only, for runs of words (formula symbols would make stock formulas look like copies);
 - `numbers` and `content`: which numbers stand in it, and which words that mean something, without endings and names.
 
@@ -66,7 +67,7 @@ def read(question: str) -> Reading:
     )
     return Reading(
         exact=tuple(exact),
-        masked=tuple(MASK if token[0].isdigit() else token for token in exact),
+        masked=tuple(MASK if token[0].isdigit() else token for token in exact if token[0].isalnum()),
         plain=tuple(token for token in exact if token[0].isalnum()),
         numbers=tuple(numbers),
         content=frozenset(
