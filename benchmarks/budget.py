@@ -76,24 +76,25 @@ def rows_of(outcomes: Outcomes, k: int) -> int:
 def adaptive(
     outcomes: Outcomes, config: BudgetConfig, groups: Mapping[str, str] | None = None
 ) -> list[tuple[int, int]]:
-    """(samples, rows) after every sample that the policy asks for."""
+    """(samples, rows) after every sample that brought a row, and after the last."""
     found: dict[str, set[str]] = {name: set() for name in outcomes}
-    curve, rows = [(0, 0)], 0
+    curve, samples, rows = [(0, 0)], 0, 0
     policy = waves(outcomes, config, groups=groups)
     wave = next(policy, None)
     while wave:
         told = {one: outcomes[one.problem_id][one.sample_index] for one in wave}
         for one, program in told.items():
+            samples += 1
             programs = found[one.problem_id]
-            if program and program not in programs:
+            if program and program not in programs and len(programs) < TARGET:
                 programs.add(program)
-                rows += len(programs) <= TARGET
-            curve.append((curve[-1][0] + 1, rows))
+                rows += 1
+                curve.append((samples, rows))
         try:
             wave = policy.send(told)
         except StopIteration:
             break
-    return curve
+    return [*curve, (samples, rows)]
 
 
 def samples_for(curve: Sequence[tuple[int, int]], rows: int) -> float:
