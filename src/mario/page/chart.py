@@ -17,19 +17,20 @@ from markupsafe import Markup, escape
 # Okabe and Ito's colours, which people who see few colours can tell apart; dashes help where they are printed grey.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _WIDTH, _HEIGHT = 680, 400
-_LEFT, _RIGHT, _TOP = 74, 20, 40
+_LEFT, _RIGHT, _TOP = 74, 30, 40
 _UNDER = 52  # tick labels and the axis title below the plot
 _ROW = 20  # height of a line of the legend
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One line; `marks` puts a dot on every point, `dashed` draws it broken."""
+    """One line; `marks` puts a dot on every point, `dashed` draws it broken, without `joined` there are only dots."""
 
     name: str
     points: Sequence[tuple[float, float]]
     marks: bool = False
     dashed: bool = False
+    joined: bool = True
 
 
 def line_chart(title: str, x_title: str, y_title: str, series: Sequence[Series]) -> Markup:
@@ -69,13 +70,17 @@ def line_chart(title: str, x_title: str, y_title: str, series: Sequence[Series])
         stroke = f'stroke="{_COLOURS[i % len(_COLOURS)]}" stroke-width="2" fill="none"'
         dash = ' stroke-dasharray="6 4"' if one.dashed else ""
         places = [at(point) for point in one.points]
-        if places:
+        if places and one.joined:
             path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
             parts.append(f'<path d="{path}" {stroke}{dash}/>')
         if one.marks:
             parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" {stroke}/>' for x, y in places]
         y = _HEIGHT + _ROW * i + 8
-        parts.append(f'<path d="M{_LEFT} {y - 4}h28" {stroke}{dash}/>' + _text(_LEFT + 36, y, one.name))
+        if one.joined:
+            parts.append(f'<path d="M{_LEFT} {y - 4}h28" {stroke}{dash}/>')
+        if one.marks:
+            parts.append(f'<circle cx="{_LEFT + 14}" cy="{y - 4}" r="3.5" {stroke}/>')
+        parts.append(_text(_LEFT + 36, y, one.name))
     size = f'viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
     style = 'font-family="system-ui, DejaVu Sans, sans-serif" fill="#1b1f24" style="max-width: 100%; height: auto"'
     return Markup(

@@ -114,8 +114,8 @@ def chart(result: SelfTrainResult) -> Any:
         before += one.curve[-1].samples
         ends.append((before, one.curve[-1].solved))
     series = [
-        Series("problems solved (a dot ends a round)", solved),
+        Series("problems solved", solved),
         Series(f"distinct correct programs, at most {result.target} a problem", programs, dashed=True),
     ]
-    marks = Series("", ends, marks=True)
+    marks = Series("end of a round", ends, marks=True, joined=False)
     return line_chart("What the samples brought", "samples", "count", [*series, marks] if ends else series)
