@@ -160,7 +160,8 @@ def test_killed_twenty_times(tmp_path: Path) -> None:
     problems = make_problems(tmp_path / "problems", 500)
     untroubled = run_untroubled(problems, tmp_path)
     (tmp_path / "killed").mkdir()
-    killed_and_resumed(problems, tmp_path / "killed", kills=20, slots=16, in_flight=24, service="0.15,0.4")
+    repeats = killed_and_resumed(problems, tmp_path / "killed", kills=20, slots=16, in_flight=24, service="0.15,0.4")
+    print(f"answered calls that each kill repeated: {repeats}")
     assert attempts(tmp_path / "killed" / "run") == attempts(untroubled)
 
 

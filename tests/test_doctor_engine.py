@@ -44,6 +44,8 @@ class Server:
         if chat and "max_tokens" in body and "new length" in self.drops:
             message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
             return JSONResponse({"error": {"message": message}}, status_code=400)
+        if "return_token_ids" in body and "strict" in self.drops:
+            return JSONResponse({"detail": "Unexpected fields in the request"}, status_code=422)
         prompt = body["messages"][-1]["content"] if chat else body["prompt"]
         if len(prompt.split()) > WINDOW:
             if "window words" in self.drops:
@@ -81,13 +83,18 @@ class Server:
         )
         words = [hashlib.sha256(repr((draw, index if draw else 0, i)).encode()).hexdigest()[:4] for i in range(limit)]
         text, extra, finish = " " + " ".join(words), {}, "length"
+        left = {"stop left", "stop token"} & self.drops
         for stop in body.get("stop") or ():
             at = text.find(stop)
             if at >= 0 and "stop" not in self.drops:
-                text, finish = text[: at + len(stop) if "stop left" in self.drops else at], "stop"
-                extra = {} if {"stop hidden", "stop left"} & self.drops else {"stop_reason": stop}
+                text, finish = text[: at + len(stop) if left else at], "stop"
+                extra = {} if left or "stop hidden" in self.drops else {"stop_reason": stop}
+                if "stop token" in self.drops:  # the whole token is left in which the stop string ends
+                    text = " " + " ".join(words[: len(text.split())])
         if "finish" in self.drops:
             finish = "stop"
+        if body.get("logprobs"):
+            extra["logprobs"] = {"tokens": ["a"]}
         if body.get("return_token_ids") and "token ids" not in self.drops:
             extra["token_ids"] = [1, 2]
         if not chat:
@@ -172,6 +179,8 @@ def test_what_a_server_drops_is_named(running: tuple[str, Server], drop: str, wh
     ("keeps", "what", "says"),
     [
         ("stop left", "stop strings", "left at the end"),
+        ("stop token", "stop strings", "left at the end"),
+        ("strict", "logprobs", "told: logprobs"),
         ("free tools", "tools", "named by tool_choice"),
         ("n", "n", "1 choice for n = 2"),
         ("token ids", "logprobs", "encodes the text anew"),

@@ -74,8 +74,10 @@ async def check_server(
         if name is None:
             yield Trait("models", "broken", f"{url} lists no models; name one with --model")
             return
-        listed = f"{name} is offered" if name in offered else f"{name} is not in the list"
-        yield Trait("models", "ok" if name in offered else "drops", f"{listed} ({len(offered)} are)")
+        if name in offered:
+            yield Trait("models", "ok", f"{name} is one of {len(offered)} offered")
+        else:
+            yield Trait("models", "drops", f"{name} is not listed; offered: {', '.join([*offered][:8]) or 'nothing'}")
         async for trait in _Probe(client, name, offered.get(name)).traits():
             yield trait
     finally:
@@ -204,7 +206,7 @@ class _Probe:
                 "cut off but not named: the engine reads along without them and hangs up, which hides the cost; "
                 'with format react or tools set engine.hidden_stops = "accept"'
             )
-        if got.rstrip() == text[: at + len(stop)].rstrip():
+        if got != text and got.startswith(text[: at + len(stop)]) and text.startswith(got):  # to the end of a token
             return "ok", "left at the end of the text: every format knows how a turn ended"
         if got == text:
             return "drops", "ignored: the text is cut here, and what the model writes after it is paid for"
@@ -231,7 +233,10 @@ class _Probe:
 
     async def _logprobs(self) -> _Finding:
         wanted = {"logprobs": True} if self.chat else {"logprobs": 1}
-        choice = (await self._ask(**wanted, extra_body={"return_token_ids": True}))["choices"][0]
+        try:
+            choice = (await self._ask(**wanted, extra_body={"return_token_ids": True}))["choices"][0]
+        except _Refused:  # a field of vLLM's
+            choice = (await self._ask(**wanted))["choices"][0]
         told = [name for name in ("logprobs", "token_ids") if choice.get(name)]
         missing = "" if "token_ids" in told else "; without token ids, training encodes the text anew"
         return "ok", f"told: {', '.join(told) or 'neither logprobs nor token ids'}{missing}"
