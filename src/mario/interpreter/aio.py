@@ -19,14 +19,15 @@ import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from mario.errors import InterpreterError
 from mario.interpreter.branch import branch
-from mario.interpreter.converse import Action, End, Interrupt, Receive, Send, State, converse
-from mario.interpreter.limits import Echo, Limits, Tracebacks
-from mario.interpreter.pool import DEFAULT_PRELOAD, InterpreterPool
+from mario.interpreter.converse import Action, End, GoBack, Interrupt, Receive, Send, State, converse
+from mario.interpreter.limits import Limits
+from mario.interpreter.pool import InterpreterPool, PoolOptions
 from mario.interpreter.server import Place, ServerLost
 from mario.interpreter.tiers import Tier
 from mario.types import Observation
@@ -41,24 +42,10 @@ class AsyncInterpreterPool:
         InterpreterError: no walls can be built here and `unsafe` is not set.
     """
 
-    def __init__(
-        self,
-        workers: int = 2,
-        limits: Limits | None = None,
-        hash_seed: int | None = 0,
-        echo: Echo = "repr",
-        preload: tuple[str, ...] = DEFAULT_PRELOAD,
-        python: str | None = None,
-        unsafe: bool = False,
-        *,
-        tracebacks: Tracebacks = "short",
-        tier: Tier | None = None,
-    ) -> None:
-        self._pool = InterpreterPool(
-            workers, limits, hash_seed, echo, preload, python, unsafe, tracebacks=tracebacks, tier=tier
-        )
+    def __init__(self, workers: int = 2, limits: Limits | None = None, **options: Unpack[PoolOptions]) -> None:
+        self._pool = InterpreterPool(workers, limits, **options)
         self._openers = ThreadPoolExecutor(workers, "mario-open")
-        self._enders = ThreadPoolExecutor(2, "mario-end")
+        self._threads = _Threads(ThreadPoolExecutor(2, "mario-end"), ThreadPoolExecutor(2, "mario-branch"))
 
     @property
     def limits(self) -> Limits:
@@ -79,13 +66,13 @@ class AsyncInterpreterPool:
     async def open(self, seed: int | None = None) -> AsyncKernel:
         """A fresh kernel; `seed` fixes `random` (and numpy's global generator, where numpy is preloaded)."""
         place = await _in_thread(self._openers, lambda: self._pool.place(seed), late=Place.release)
-        return AsyncKernel(State(self._pool.limits), place, self._enders)
+        return AsyncKernel(self._pool.state(), place, self._threads)
 
     async def close(self) -> None:
         """End every kernel and every server."""
-        await _in_thread(self._enders, self._pool.close)
-        self._openers.shutdown(wait=False)
-        self._enders.shutdown(wait=False)
+        await _in_thread(self._threads.end, self._pool.close)
+        for executor in (self._openers, self._threads.end, self._threads.branch):
+            executor.shutdown(wait=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -96,15 +83,22 @@ class AsyncInterpreterPool:
         await self.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Threads:
+    """A branch waits for a kernel that may be hostile; interrupts and kills must not queue behind it."""
+
+    end: ThreadPoolExecutor
+    branch: ThreadPoolExecutor
+
+
 class AsyncKernel:
     """One live interpreter state; snippets given to it at once run one after the other."""
 
-    def __init__(self, state: State, place: Place, enders: ThreadPoolExecutor) -> None:
+    def __init__(self, state: State, place: Place, threads: _Threads) -> None:
         self._lock = asyncio.Lock()
         self._state = state
         self._place = place
-        self._server, self._number, self._channel = place.server, place.number, place.channel
-        self._enders = enders
+        self._threads = threads
         self._release = weakref.finalize(self, place.release)
 
     async def run(self, code: str) -> Observation:
@@ -136,15 +130,17 @@ class AsyncKernel:
             case Send(data, deadline):
                 return await self._send(data, deadline)
             case Interrupt():
-                return await _in_thread(self._enders, lambda: self._server.interrupt(self._number))
+                return await _in_thread(self._threads.end, lambda: self._place.server.interrupt(self._place.number))
             case End():
-                return await _in_thread(self._enders, lambda: self._server.end(self._number))
+                return await _in_thread(self._threads.end, lambda: self._place.server.end(self._place.number))
+            case GoBack(age):
+                return await _in_thread(self._threads.end, lambda: self._place.go_back(age))
 
     async def _receive(self, deadline: float) -> bytes | None:
         if deadline and not await self._ready(deadline, writing=False):
             return None
         try:
-            return self._channel.recv(1 << 16, socket.MSG_DONTWAIT)
+            return self._place.channel.recv(1 << 16, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
         except OSError:
@@ -155,7 +151,7 @@ class AsyncKernel:
         rest = memoryview(data)
         while rest:
             try:
-                rest = rest[self._channel.send(rest, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT) :]
+                rest = rest[self._place.channel.send(rest, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT) :]
             except BlockingIOError:
                 if not await self._ready(deadline, writing=True):
                     return
@@ -170,7 +166,7 @@ class AsyncKernel:
             if not ready.done():
                 ready.set_result(value)
 
-        descriptor = self._channel.fileno()
+        descriptor = self._place.channel.fileno()
         watch, forget = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
         watch(descriptor, settle, True)
         timer = loop.call_later(max(0.0, deadline - time.monotonic()), settle, False)
@@ -185,13 +181,13 @@ class AsyncKernel:
         async with self._lock:
             if not self._release.alive:
                 raise InterpreterError("interpreter: this kernel was closed; open another")
-            state, place = await _in_thread(self._enders, lambda: branch(self._state, self._place, seed))
-            return AsyncKernel(state, place, self._enders)
+            state, place = await _in_thread(self._threads.branch, lambda: branch(self._state, self._place, seed))
+            return AsyncKernel(state, place, self._threads)
 
     async def close(self) -> None:
         """End the kernel's process; may be called twice."""
         async with self._lock:
-            await _in_thread(self._enders, self._release)
+            await _in_thread(self._threads.end, self._release)
 
     async def __aenter__(self) -> Self:
         return self

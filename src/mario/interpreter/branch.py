@@ -8,6 +8,7 @@ What this module does not do: it copies no files; a kernel and its branches shar
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 
@@ -24,16 +25,21 @@ def branch(state: State, place: Place, seed: int | None) -> tuple[State, Place]:
     Raises:
         InterpreterError: kernels cannot branch here, or this one has too many live branches.
     """
+    if state.death is None and not state.greeted:
+        try:
+            _expect(place.channel, HELLO)
+            state.greeted = True
+        except OSError:
+            _end(state, place)
     if state.death is None:
         try:
-            new_place, kernel_end = place.server.branch(place.number)
+            new_place, descriptors = place.server.branch(place.number)
         except ServerLost as error:
             mark_dead(state, ObservationStatus.LOST, f"the interpreter's server failed: {error}")
         else:
-            new = State(state.limits, greeted=True)
+            new = State(state.limits, state.recovers, greeted=True, answers=state.answers)
             try:
-                with kernel_end:
-                    _hand_over(state, place.channel, kernel_end)
+                _hand_over(place.channel, descriptors)
                 _expect(new_place.channel, HELLO)
                 if seed is not None:
                     body = str(seed).encode()
@@ -42,16 +48,17 @@ def branch(state: State, place: Place, seed: int | None) -> tuple[State, Place]:
                 _end(state, place)
                 new.death = state.death
             return new, new_place
-    return State(state.limits, death=state.death), place.server.nowhere()
+    return State(state.limits, state.recovers, death=state.death), place.server.nowhere()
 
 
-def _hand_over(state: State, channel: socket.socket, kernel_end: socket.socket) -> None:
-    if not state.greeted:
-        _expect(channel, HELLO)
-        state.greeted = True
+def _hand_over(channel: socket.socket, descriptors: list[int]) -> None:
     nonce = secrets.token_bytes(8)
-    channel.sendall(REQUEST.pack(1, nonce, b"B"))
-    socket.send_fds(channel, [b"B"], [kernel_end.fileno()])
+    try:
+        channel.sendall(REQUEST.pack(1, nonce, b"B"))
+        socket.send_fds(channel, [b"B"], descriptors)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
     _expect(channel, ANSWER.pack(0, nonce, 0, 0))
 
 

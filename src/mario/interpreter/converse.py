@@ -5,6 +5,7 @@ blocking and the awaitable pool run the same rules. The rules:
 
 - a fresh nonce a snippet; bytes that come unasked, an answer to another nonce, or one too long end the kernel;
 - at the wall limit an interrupt, which variables survive; after a grace the kill;
+- where kernels recover, one that died goes back to the state before the snippet, and the observation says so;
 - once dead, a kernel answers every snippet at once with why, and never runs again.
 
 What this module does not do: it decides nothing about servers being restarted
@@ -36,6 +37,7 @@ _STATUSES = (
     ObservationStatus.OUTPUT_LIMIT,
 )
 MAX_CODE = 16 << 20
+FAMILY_MEMORY = -1  # the server's word, in place of a wait status
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,14 @@ class End:
     """Answered with the wait status of the kernel's process."""
 
 
-Action = Send | Receive | Interrupt | End
+@dataclass(frozen=True, slots=True)
+class GoBack:
+    """Answered with whether the kernel, which has ended, is again what it was after so many answers, ungreeted."""
+
+    answers: int
+
+
+Action = Send | Receive | Interrupt | End | GoBack
 Conversation = Generator[Action, Any, Observation]
 
 
@@ -70,7 +79,9 @@ class State:
     """What the host remembers of a kernel."""
 
     limits: Limits
+    recovers: bool = False
     greeted: bool = False
+    answers: int = 0
     death: Observation | None = field(default=None)
 
 
@@ -105,13 +116,16 @@ def _exchange(state: State, body: bytes, started: float) -> Generator[Action, An
         part = yield Receive(limit)
         if part is None:
             if interrupted:
-                yield End()
-                return mark_dead(state, ObservationStatus.TIMEOUT, f"TimeoutError: killed after {_seconds(state)}")
+                status = yield End()
+                if status == FAMILY_MEMORY:
+                    return (yield from _autopsy(state, status))
+                why = f"TimeoutError: killed after {_seconds(state)}"
+                return (yield from _die(state, ObservationStatus.TIMEOUT, why))
             yield Interrupt()
             interrupted, limit = True, time.monotonic() + GRACE_SECONDS
             continue
         if part == b"":
-            return _autopsy(state, (yield End()))
+            return (yield from _autopsy(state, (yield End())))
         buffer += part
         if not state.greeted:
             if buffer[:1] != HELLO:
@@ -125,33 +139,50 @@ def _exchange(state: State, body: bytes, started: float) -> Generator[Action, An
             yield End()
             return mark_dead(state, ObservationStatus.DIED, "it broke the protocol with its host")
         if len(buffer) == ANSWER.size + length:
+            state.answers += 1
             return Observation(buffer[ANSWER.size :].decode("utf-8", "replace"), _STATUSES[status], 0.0, cut)
 
 
-def _autopsy(state: State, status: int) -> Observation:
+def _autopsy(state: State, status: int) -> Conversation:
     """The channel closed: tell why from how the process ended."""
     if not state.greeted:
         return mark_dead(state, ObservationStatus.LOST, "the kernel ended before it ran anything")
+    if status == FAMILY_MEMORY:
+        why = "MemoryError: killed, because it and its branches together needed more memory than they may have"
+        return (yield from _die(state, ObservationStatus.MEMORY, why))
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGVTALRM and state.limits.cpu_seconds is not None:
-        return mark_dead(
-            state, ObservationStatus.TIMEOUT, f"TimeoutError: killed after {state.limits.cpu_seconds:g} s of cpu"
-        )
+        why = f"TimeoutError: killed after {state.limits.cpu_seconds:g} s of cpu"
+        return (yield from _die(state, ObservationStatus.TIMEOUT, why))
     if code == -signal.SIGKILL:
-        return mark_dead(state, ObservationStatus.DIED, "it closed its channel, or the system killed it")
-    if code < 0:
+        why = "it closed its channel, or the system killed it"
+    elif code < 0:
         names = {s.value: s.name for s in signal.Signals}
-        return mark_dead(state, ObservationStatus.DIED, f"it crashed with {names.get(-code, f'signal {-code}')}")
-    return mark_dead(state, ObservationStatus.DIED, f"it ended its own process with exit code {code}")
+        why = f"it crashed with {names.get(-code, f'signal {-code}')}"
+    else:
+        why = f"it ended its own process with exit code {code}"
+    return (yield from _die(state, ObservationStatus.DIED, why))
 
 
 def _seconds(state: State) -> str:
     return f"{state.limits.wall_seconds:g} s; it did not react to an interrupt"
 
 
+def _die(state: State, status: ObservationStatus, why: str) -> Conversation:
+    """The kernel has been killed by the snippet's own doing: go back to what it was before, or stay dead."""
+    if state.recovers and (yield GoBack(state.answers)):
+        state.greeted = False
+        return Observation(f"{_first(status, why)}; variables are again what they were before this snippet", status)
+    return mark_dead(state, status, why)
+
+
 def mark_dead(state: State, status: ObservationStatus, why: str) -> Observation:
     """The observation of the snippet that died, and for ever after the one that says so."""
     later = ObservationStatus.LOST if status is ObservationStatus.LOST else ObservationStatus.DIED
-    first = why if status is ObservationStatus.TIMEOUT else f"the interpreter died: {why}"
     state.death = Observation(f"the interpreter is dead and ran nothing: {why}", later)
-    return Observation(f"{first}; all variables are lost", status)
+    return Observation(f"{_first(status, why)}; all variables are lost", status)
+
+
+def _first(status: ObservationStatus, why: str) -> str:
+    speaks = status in (ObservationStatus.TIMEOUT, ObservationStatus.MEMORY)
+    return why if speaks else f"the interpreter died: {why}"

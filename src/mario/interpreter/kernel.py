@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from mario.errors import InterpreterError
 from mario.interpreter.branch import branch
-from mario.interpreter.converse import Action, End, Interrupt, Receive, Send, State, converse
+from mario.interpreter.converse import Action, End, GoBack, Interrupt, Receive, Send, State, converse
 from mario.interpreter.server import Place, ServerLost
 from mario.types import Observation
 
@@ -27,10 +27,8 @@ class Kernel:
         self._lock = threading.Lock()
         self._state = state
         self._place = place
-        self._server, self._number, self._channel = place.server, place.number, place.channel
         self._release = weakref.finalize(self, place.release)
-        self._poll = select.poll()
-        self._poll.register(self._channel, select.POLLIN)
+        self._poll = _poll_for_input(place.channel)
 
     @property
     def alive(self) -> bool:
@@ -73,9 +71,13 @@ class Kernel:
             case Send(data, deadline):
                 return self._send(data, deadline)
             case Interrupt():
-                return self._server.interrupt(self._number)
+                return self._place.server.interrupt(self._place.number)
             case End():
-                return self._server.end(self._number)
+                return self._place.server.end(self._place.number)
+            case GoBack(age):
+                is_back = self._place.go_back(age)
+                self._poll = _poll_for_input(self._place.channel)
+                return is_back
 
     def _receive(self, deadline: float) -> bytes | None:
         if deadline:
@@ -83,7 +85,7 @@ class Kernel:
             if left <= 0 or not self._poll.poll(left * 1000):
                 return None
         try:
-            return self._channel.recv(1 << 16, socket.MSG_DONTWAIT)
+            return self._place.channel.recv(1 << 16, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
         except OSError:
@@ -94,10 +96,10 @@ class Kernel:
         rest = memoryview(data)
         while rest:
             try:
-                rest = rest[self._channel.send(rest, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT) :]
+                rest = rest[self._place.channel.send(rest, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT) :]
             except BlockingIOError:
                 poll = select.poll()
-                poll.register(self._channel, select.POLLOUT)
+                poll.register(self._place.channel, select.POLLOUT)
                 if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                     return
             except OSError:
@@ -126,3 +128,9 @@ class Kernel:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
+
+
+def _poll_for_input(channel: socket.socket) -> select.poll:
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    return poll

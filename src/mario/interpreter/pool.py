@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict
 
 from mario.errors import InterpreterError
 from mario.interpreter.converse import State
@@ -88,13 +88,27 @@ class Servers:
             server.close()
 
 
+class PoolOptions(TypedDict, total=False):
+    """The arguments of `InterpreterPool` after `workers` and `limits`."""
+
+    hash_seed: int | None
+    echo: Echo
+    preload: tuple[str, ...]
+    python: str | None
+    unsafe: bool
+    tracebacks: Tracebacks
+    tier: Tier | None
+    recover: bool
+
+
 class InterpreterPool:
     """Kernels for code that is not trusted. `workers` servers fork them; any number may be open at once.
 
     limits: bounds on each snippet and kernel. hash_seed: PYTHONHASHSEED of the guest (None: random). echo: how the
     last expression shows. preload: packages imported once, before forking; any other is imported by the snippet that
     asks. python: the guest's interpreter (None: this one). tier: the walls to use (None: the best that work here).
-    unsafe: run even where no walls can be built.
+    unsafe: run even where no walls can be built. recover: a kernel that its snippet kills (a loop in C, a crash) goes
+    back to the variables it had before; costs a fork after each answer.
 
     Raises:
         InterpreterError: no walls can be built here and `unsafe` is not set.
@@ -112,9 +126,11 @@ class InterpreterPool:
         *,
         tracebacks: Tracebacks = "short",
         tier: Tier | None = None,
+        recover: bool = False,
     ) -> None:
         self.limits = limits or Limits()
-        settings = GuestSettings(self.limits, hash_seed, echo, tracebacks, tuple(preload), python)
+        self._recover = recover
+        settings = GuestSettings(self.limits, hash_seed, echo, tracebacks, tuple(preload), python, recover)
         self._servers = Servers(workers, settings, choose_tier(tier, unsafe=unsafe, python=python))
 
     @property
@@ -127,11 +143,15 @@ class InterpreterPool:
 
     def open(self, seed: int | None = None) -> Kernel:
         """A fresh kernel; `seed` fixes `random` (and numpy's global generator, where numpy is preloaded)."""
-        return Kernel(State(self.limits), self.place(seed))
+        return Kernel(self.state(), self.place(seed))
 
     def server_pids(self) -> list[int]:
         """Process ids of the fork servers, for whoever watches or, in a test, kills them."""
         return self._servers.pids()
+
+    def state(self) -> State:
+        """What is to be remembered of a fresh kernel."""
+        return State(self.limits, self._recover)
 
     def place(self, seed: int | None = None) -> Place:
         """A fresh kernel without a driver: what `open` and the awaitable pool are built on."""

@@ -54,6 +54,7 @@ class GuestSettings:
     tracebacks: Tracebacks = "short"
     preload: tuple[str, ...] = ()
     python: str | None = None
+    recover: bool = False
     spares: int = 1
 
 
@@ -85,6 +86,7 @@ class Server:
             "wall": limits.wall_seconds,
             "cpu": limits.cpu_seconds,
             "grace": GRACE_SECONDS,
+            "recover": settings.recover,
             "spares": settings.spares,
         }
         if tier != "full":
@@ -152,27 +154,34 @@ class Server:
             self.kernels += 1
         return Place(self, number, socket.socket(fileno=descriptors[0]))
 
-    def branch(self, number: int) -> tuple[Place, socket.socket]:
-        """Let a kernel fork once: where the branch will live, and its own end of the channel, for the kernel to take.
+    def branch(self, number: int) -> tuple[Place, list[int]]:
+        """Let a kernel fork once: where the branch will live, and the descriptors it will hold, for the kernel to take.
 
         Raises:
             ServerLost: the server is gone.
             InterpreterError: the kernel cannot branch, or may not any more.
         """
         new = next(self._numbers)
-        answer, descriptors = self._order(b"B", number, new, descriptors=2)
+        answer, descriptors = self._order(b"B", number, new, descriptors=3)
         if answer != b"+" or len(descriptors) < 2:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            self._order(b"C", new, wants_answer=False)
             raise InterpreterError(f"interpreter: no branch: {answer[1:].decode() or 'out of file descriptors'}")
         with self._lock:
             self.kernels += 1
-        host_end, kernel_end = (socket.socket(fileno=descriptor) for descriptor in descriptors)
-        return Place(self, new, host_end), kernel_end
+        return Place(self, new, socket.socket(fileno=descriptors[0])), descriptors[1:]
 
     def nowhere(self) -> Place:
         """A place without a process, for the branch of a kernel that is dead."""
         with self._lock:
             self.kernels += 1
         return Place(self, next(self._numbers), socket.socket(socket.AF_UNIX))
+
+    def go_back(self, number: int, age: int) -> socket.socket | None:
+        """Let the snapshot of an ended kernel, taken after `age` snippets, take its place: its channel, or None."""
+        answer, descriptors = self._order(b"R", number, age, descriptors=1)
+        return socket.socket(fileno=descriptors[0]) if answer == b"+" and descriptors else None
 
     def interrupt(self, number: int) -> None:
         self._order(b"I", number)
@@ -229,13 +238,22 @@ class Server:
             remove_tree(self._scratch)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Place:
     """Where a kernel lives: its server, its number there, and our end of its channel."""
 
     server: Server
     number: int
     channel: socket.socket
+
+    def go_back(self, age: int) -> bool:
+        """After its end: whether the kernel is again what it was before its last snippet, on a channel of its own."""
+        channel = self.server.go_back(self.number, age)
+        if channel is None:
+            return False
+        self.channel.close()
+        self.channel = channel
+        return True
 
     def release(self) -> None:
         self.channel.close()

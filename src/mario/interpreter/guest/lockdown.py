@@ -97,10 +97,13 @@ class Walls:
                 return True
         return False
 
-    def close_in(self, channel: int, scratch: str, uid: int | None, supervisor: socket.socket) -> None:
+    def close_in(
+        self, channel: int, scratch: str, uid: int | None, supervisor: socket.socket, keep_supervisor: bool
+    ) -> None:
         """Take everything from the calling process, a fresh fork of the server; its channel becomes descriptor 3.
 
-        The server gets, through `supervisor`, the descriptor by which it is asked about each fork, where there is one.
+        The server gets, through `supervisor`, the descriptor by which it is asked about each fork, where there is one;
+        kept, it becomes descriptor 4.
         """
         if self._namespaces:
             sc.unshare(sc.CLONE_NEWNS)
@@ -128,7 +131,7 @@ class Walls:
                 socket.send_fds(supervisor, [b"+"], [listener])
             except OSError:  # too many descriptors under way: this kernel will not branch
                 listener = -1
-        keep_only_channel(channel)
+        keep_only_channel(channel, supervisor.fileno() if keep_supervisor else None)
         own_id = struct.pack("=I", os.getpid())
         program = self._filters[listener >= 0].replace(struct.pack("=I", _PLACEHOLDER), own_id)
         sc.check(sc.install_filter(program), "seccomp")
@@ -181,13 +184,19 @@ def _lower(kind: int, value: int) -> None:
     resource.setrlimit(kind, (bound, bound))
 
 
-def keep_only_channel(channel: int) -> None:
+def keep_only_channel(channel: int, supervisor: int | None = None) -> None:
+    """Close every descriptor but the channel, which becomes number 3, and the supervisor, which becomes 4."""
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
+    if supervisor is not None:
+        supervisor = os.dup(supervisor)  # a number that the next line does not take
     os.dup2(channel, 3)
-    if sys.platform != "linux" or sc.LIBC.syscall(sc.CLOSE_RANGE, 4, 0x7FFFFFFF, 0) != 0:
-        os.closerange(4, 1 << 16)
+    if supervisor is not None:
+        os.dup2(supervisor, 4)
+    first = 4 if supervisor is None else 5
+    if sys.platform != "linux" or sc.LIBC.syscall(sc.CLOSE_RANGE, first, 0x7FFFFFFF, 0) != 0:
+        os.closerange(first, 1 << 16)
     _lower(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)  # not before: the server's many descriptors were inherited
 
 

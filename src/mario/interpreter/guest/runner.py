@@ -26,7 +26,7 @@ import warnings
 from posix import _exit, read, write
 from typing import Any
 
-from .branching import fork_sibling
+from .branching import CHANNEL, LIFELINE, branch, leave_snapshot
 from .echo import execute, format_error
 from .output import FLOOD, Capture, Flood, Stream
 
@@ -35,8 +35,6 @@ ANSWER = struct.Struct(">I8sBQ")  # length, nonce, status, characters cut
 RUN, SEED, BRANCH = b"R", b"S", b"B"
 OK, ERROR, TIMEOUT, MEMORY, OUTPUT_LIMIT = range(5)
 HELLO = b"K"  # the walls are up; a kernel that ends before it never ran a snippet
-CHANNEL = 3
-_SPACE = socket.CMSG_LEN(4)
 
 _pack, _unpack, _setitimer, _signal = ANSWER.pack, REQUEST.unpack, signal.setitimer, signal.signal
 _modules, _builtins_update = sys.modules, vars(builtins).update
@@ -47,7 +45,17 @@ class TimeLimit(KeyboardInterrupt):
 
 
 class Kernel:
-    def __init__(self, output_chars: int, echo: str, tracebacks: str, wall: float, cpu: float | None, grace: float):
+    def __init__(
+        self,
+        output_chars: int,
+        echo: str,
+        tracebacks: str,
+        wall: float,
+        cpu: float | None,
+        grace: float,
+        *,
+        recover: bool,
+    ) -> None:
         self._output_chars, self._echo, self._tracebacks = output_chars, echo, tracebacks
         self._wall, self._cpu, self._grace = wall, cpu, grace
         self._armed = False
@@ -55,7 +63,9 @@ class Kernel:
         self._count = 0
         self._out, self._err = Stream("<stdout>"), Stream("<stderr>")
         self._channel = socket.socket(fileno=CHANNEL)
-        self._recvmsg = self._channel.recvmsg
+        self._receive = self._channel.recvmsg
+        self._lifeline = socket.socket(fileno=LIFELINE) if recover else None
+        self._receive_lifeline = self._lifeline.recvmsg if self._lifeline else None
         self._module = types.ModuleType("__main__")
         self._module.__dict__["__builtins__"] = builtins
         self._builtins = dict(vars(builtins))
@@ -68,24 +78,27 @@ class Kernel:
     def serve(self) -> None:
         """Answer until the host closes the channel."""
         write(CHANNEL, HELLO)
+        self._leave_snapshot()
         while True:
             length, nonce, kind = _unpack(_read_exactly(REQUEST.size))
-            body = _read_exactly(length) if kind != BRANCH else b""
-            if kind == SEED:
-                _seed(int(body))
-                continue
             if kind == BRANCH:
-                pid = fork_sibling(self._receive_descriptor())
+                pid = branch(self._receive)
                 _write_all(HELLO if pid == 0 else _pack(0, nonce, OK if pid > 0 else ERROR, 0))
-                continue
-            status, text, cut = self._run(body)
-            payload = text.encode("utf-8", "backslashreplace")
-            _write_all(_pack(len(payload), nonce, status, cut) + payload)
+                if pid > 0:
+                    continue  # nothing has changed
+            elif kind == SEED:
+                _seed(int(_read_exactly(length)))
+            else:
+                status, text, cut = self._run(_read_exactly(length))
+                payload = text.encode("utf-8", "backslashreplace")
+                _write_all(_pack(len(payload), nonce, status, cut) + payload)
+            self._leave_snapshot()
 
-    def _receive_descriptor(self) -> int:
-        """The channel of a branch, which comes beside the one byte of the order's body."""
-        _, ancillary, _, _ = self._recvmsg(1, _SPACE)
-        return int.from_bytes(ancillary[0][2][:4], sys.byteorder)
+    def _leave_snapshot(self) -> None:
+        """Where kernels recover: fork a copy of the state between two snippets. Returns in it, too, if it is needed."""
+        if self._receive_lifeline is not None:
+            while leave_snapshot(self._receive_lifeline, self._count):
+                write(CHANNEL, HELLO)
 
     def _interrupt(self, signum: int, _frame: object) -> None:
         if self._armed:
@@ -105,6 +118,7 @@ class Kernel:
                 status = self._attempt(body.decode("utf-8", "surrogatepass"), capture)
             finally:
                 self._armed = False
+                _setitimer(signal.ITIMER_REAL, 0)  # a snippet's own alarm must not go off in this loop
                 if self._cpu is not None:
                     _setitimer(signal.ITIMER_PROF, 0)
                     _setitimer(signal.ITIMER_VIRTUAL, 0)

@@ -24,14 +24,21 @@ QUICKLY_REMOVED = 200  # entries; more are removed by a process of their own
 _NOTICEABLE_BYTES, _NOTICEABLE_FILES = 32 << 20, 2000  # less space or fewer inodes than this gone: no look inside
 
 
-def sweep(top: str) -> None:
-    """Remove a kernel's folder for the server, in a process of its own where that would keep others waiting."""
-    if not remove_tree(top, QUICKLY_REMOVED) and os.fork() == 0:
+def sweep(top: str) -> int:
+    """Remove a kernel's folder for the server, in a process of its own where that would keep others waiting.
+
+    Returns that process's id, or 0.
+    """
+    if remove_tree(top, QUICKLY_REMOVED):
+        return 0
+    pid = os.fork()
+    if pid == 0:
         try:
             os.closerange(3, 1 << 16)  # the host must see the server end, not its sweeper
             remove_tree(top)
         finally:
             os._exit(0)
+    return pid
 
 
 def remove_tree(top: str, at_most: int = sys.maxsize) -> bool:
