@@ -22,12 +22,12 @@ from pathlib import Path
 from random import Random
 
 from mario.annotate.budget import BudgetConfig, waves
-from mario.annotate.shape import program_key
 from mario.annotate.verify import verify
 from mario.data.readers import read_problems
 from mario.page.chart import Series, line_chart
 from mario.store import scan_shards
 from mario.store.jsonl import read_jsonl, write_jsonl
+from mario.transcript.shape import program_key
 from mario.types import Trajectory
 
 Outcomes = Mapping[str, Sequence[str | None]]

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 
 from mario.annotate.index import Entry
 from mario.annotate.select import DUPLICATE, ENOUGH, SelectConfig, choose, choose_incorrect, select
-from mario.annotate.shape import computes, program_key, program_shape
 from mario.annotate.verify import Rules, verify
 from mario.data.readers import write_problems
 from mario.data.trainingset import Filter, TrainingSet, read_set, rebuilt
@@ -30,6 +29,7 @@ from mario.errors import DataError, StoreError, UsageError
 from mario.provenance import file_hash, to_json
 from mario.store import ShardWriter, read_jsonl, scan_shards
 from mario.transcript import format_named
+from mario.transcript.shape import computes, program_key, program_shape
 from mario.types import Observation, ObservationStatus, Problem, Sampling, Step, StopReason, Trajectory
 
 SOLUTION = (

@@ -24,7 +24,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mario.annotate.budget import Attempt, BudgetConfig, Pool, Tally, next_wave, waves
-from mario.annotate.shape import program_key
 from mario.annotate.verify import DEFAULT
 from mario.data.readers import write_problems
 from mario.data.wordproblems import generate
@@ -39,6 +38,7 @@ from mario.selftrain.table import page, table
 from mario.solve.attempt import InterpreterConfig
 from mario.store import scan_shards
 from mario.train.config import SftConfig
+from mario.transcript.shape import program_key
 from mario.types import Observation, ObservationStatus, Problem, Sampling, Step, StopReason, Trajectory
 from pupil_server import Pupil, serving
 

@@ -18,7 +18,7 @@ in the order of the problems and sample indices. So a run that is killed and res
 order in which its attempts arrived: it replays what is stored.
 
 What this module does not do: it samples nothing, grades nothing and reads no store; what counts as one program is the
-caller's word (`annotate.shape`).
+caller's word (`transcript.shape`).
 """
 
 from __future__ import annotations

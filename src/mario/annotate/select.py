@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mario.annotate.index import Entry, Index
-from mario.annotate.shape import program_key, program_shape
 from mario.annotate.verify import Outcome, Rules, judge
 from mario.data.trainingset import NAME, Filter, TrainingSet, rebuilt, stored_set, write_set
 from mario.errors import UsageError
@@ -28,6 +27,7 @@ from mario.provenance import content_hash, file_hash
 from mario.store import ShardWriter, verify_shards
 from mario.store.jsonl import dump_line, whole_file
 from mario.transcript import format_named
+from mario.transcript.shape import program_key, program_shape
 from mario.types import Problem, Step, Trajectory, VerdictStatus
 
 VERSION = 1  # raise it when the same inputs and settings give other rows

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from mario.annotate.shape import computes
 from mario.errors import UsageError
 from mario.grade import grade
+from mario.transcript.shape import computes
 from mario.types import Observation, ObservationStatus, Problem, Step, Trajectory, Verdict, VerdictStatus
 
 _COPY_RUN = 8  # words in a row that count as copied

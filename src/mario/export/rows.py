@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mario.annotate.shape import program_shape
 from mario.provenance import canonical_json
 from mario.transcript import format_named
+from mario.transcript.shape import program_shape
 from mario.types import ObservationStatus, Problem, Span, Trajectory
 
 _OWN_TAGS = frozenset({"verdict", "correct", "support", "round", "teacher_format"})

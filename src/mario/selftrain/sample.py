@@ -14,7 +14,6 @@ from pathlib import Path
 from mario.annotate import AnnotateResult
 from mario.annotate.budget import Attempt, BudgetConfig, waves
 from mario.annotate.select import SelectConfig, select
-from mario.annotate.shape import program_key
 from mario.annotate.verify import Rules, verify
 from mario.data.readers import write_problems
 from mario.data.trainingset import Filter
@@ -28,6 +27,7 @@ from mario.solve import Progress, SolveConfig
 from mario.solve.attempt import InterpreterConfig, attempt
 from mario.solve.run import Listener
 from mario.store import scan_shards, write_json
+from mario.transcript.shape import program_key
 from mario.types import Problem, Trajectory
 
 LEDGER = "ledger.jsonl"
