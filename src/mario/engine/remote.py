@@ -20,7 +20,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -28,9 +28,9 @@ from urllib.parse import urlsplit
 from mario.engine.faults import ContextFull, Fault, Unsupported, brief, is_too_long, passing, refused_field
 from mario.engine.ledger import Ledger
 from mario.engine.pace import Gate, backoff
-from mario.engine.protocol import TextListener, first_stop, partial_stop
+from mario.engine.protocol import TextListener, first_stop
 from mario.engine.spend import Tokens
-from mario.engine.wire import Reply, to_wire
+from mario.engine.wire import Reply, Teller, to_wire
 from mario.errors import EngineError, EngineUnavailable, MarioError
 from mario.types import Completion, FinishReason, Request
 
@@ -89,7 +89,7 @@ class RemoteEngine:
         Raises:
             BudgetReached: the next call could pass a cap.
         """
-        teller = _Teller(on_text, request.stop)
+        teller = Teller(on_text, request.stop)
         began = time.monotonic()
         for tries in count(1):
             await self._gate.passed()
@@ -143,7 +143,7 @@ class RemoteEngine:
                 return f"{self._url} broke off its reply {tries} times ({fault}); see the server's log"
         return f"{self._url} answered {fault.kind} {after}: {fault}"
 
-    async def _ask(self, request: Request, teller: _Teller) -> Completion:
+    async def _ask(self, request: Request, teller: Teller) -> Completion:
         """One try, which may take several calls while the server is being learnt."""
         reply = Reply(request.stop)
         cuts_alone = self._cuts_alone or "stop" in self._refused_fields  # may change while this is on its way
@@ -165,7 +165,7 @@ class RemoteEngine:
         teller.finish(completion.text)
         return completion
 
-    async def _call(self, body: dict[str, Any], reply: Reply, request: Request, teller: _Teller) -> None:
+    async def _call(self, body: dict[str, Any], reply: Reply, request: Request, teller: Teller) -> None:
         """One call with its place in the ledger."""
         bound = Tokens(_prompt_bound(body), request.sampling.max_new_tokens)
         note = {"problem": request.problem_id, "sample": request.sample_index, "turn": request.turn}
@@ -302,27 +302,6 @@ class RemoteEngine:
         if self._model in offered:
             return f"{self._url} has no such call ({brief(error)}); it serves {self._model} in another way"
         return f"{self._url} has no model {self._model!r}; it offers: {', '.join(offered[:8]) or 'none'}"
-
-
-@dataclass
-class _Teller:
-    """Passes text on to a listener: never twice, and never what may turn out to be a stop string."""
-
-    listener: TextListener | None
-    stops: tuple[str, ...]
-    said: int = 0
-
-    def hear(self, text: str) -> None:
-        found = first_stop(text, self.stops)
-        self._say(text, found[0] if found else len(text) - partial_stop(text, self.stops))
-
-    def finish(self, text: str) -> None:
-        self._say(text, len(text))
-
-    def _say(self, text: str, until: int) -> None:
-        if self.listener is not None and until > self.said:
-            self.listener(text[self.said : until])
-            self.said = until
 
 
 def base_url(endpoint: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mario.engine.chat import read_arguments
 from mario.engine.faults import Fault
-from mario.engine.protocol import first_stop
+from mario.engine.protocol import TextListener, first_stop, partial_stop
 from mario.engine.spend import Tokens
 from mario.errors import EngineError
 from mario.types import Completion, FinishReason
@@ -105,6 +105,27 @@ class Reply:
         if call.function is not None:
             entry["name"] += call.function.name or ""
             entry["arguments"] += call.function.arguments or ""
+
+
+@dataclass
+class Teller:
+    """Passes text on to a listener: never twice, and never what may turn out to be a stop string."""
+
+    listener: TextListener | None
+    stops: tuple[str, ...]
+    said: int = 0
+
+    def hear(self, text: str) -> None:
+        found = first_stop(text, self.stops)
+        self._say(text, found[0] if found else len(text) - partial_stop(text, self.stops))
+
+    def finish(self, text: str) -> None:
+        self._say(text, len(text))
+
+    def _say(self, text: str, until: int) -> None:
+        if self.listener is not None and until > self.said:
+            self.listener(text[self.said : until])
+            self.said = until
 
 
 def _count(holder: Any, name: str) -> int | None:
