@@ -15,8 +15,8 @@ from typing import Any
 from arena_host import REFUSED
 
 HERE = Path(__file__).parent
-SETTINGS = ("root", "user", "root-contained", "user-contained")
 NATURAL = "root" if os.getuid() == 0 else "user"
+SETTINGS = ("root", "user", "root-contained", "user-contained", f"{NATURAL}-recovering")
 
 
 class Refused(Exception):
@@ -27,6 +27,7 @@ class Arena:
     def __init__(self, setting: str) -> None:
         if setting.startswith("root") and os.getuid() != 0:
             raise Refused("needs root")
+        self.recovers = setting.endswith("-recovering")
         command = [sys.executable, str(HERE / "arena_host.py"), setting]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/")
         self.tier: str = self._answer()

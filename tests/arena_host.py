@@ -7,6 +7,7 @@ line (JSON: a list of complaints, empty when all is well). Settings, each made f
     user             an id that owns nothing, no capabilities
     root-contained   what Docker leaves of root: fewer capabilities, a seccomp filter that refuses namespaces and mounts
     user-contained   both
+    …-recovering     with kernels that go back to a snapshot, which may fork a little more
 
 What this file does not do: it holds no attacks (`attacks_walls.py`, `attacks_python.py`).
 """
@@ -94,7 +95,8 @@ def open_to_all(paths: list[str]) -> None:
 
 
 def become(setting: str) -> None:
-    user, _, contained = setting.partition("-")
+    user, _, how = setting.partition("-")
+    contained = how == "contained"
     assert user == "user" or os.getuid() == 0
     if user == "user" and os.getuid() == 0:
         open_to_all([sys.base_prefix, sys.prefix, str(Path(__file__).parent)])
@@ -261,8 +263,9 @@ def main() -> None:
     become(sys.argv[1])
     from mario.interpreter import InterpreterPool, Limits
 
+    recover = sys.argv[1].endswith("-recovering")
     limits = Limits(wall_seconds=WALL, memory_mb=256, output_chars=OUTPUT)
-    with tempfile.TemporaryDirectory() as folder, InterpreterPool(1, limits, preload=()) as pool:
+    with tempfile.TemporaryDirectory() as folder, InterpreterPool(1, limits, preload=(), recover=recover) as pool:
         bait = Bait(Path(folder))
         arena = Arena(pool, bait)
         print(json.dumps(str(pool.tier)), flush=True)

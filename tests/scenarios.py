@@ -120,4 +120,5 @@ def deep_folders_do_not_hurt_who_removes_them(pool: InterpreterPool) -> None:
         kernel.run("import os\ntry:\n    for _ in range(600): os.mkdir('d'); os.chdir('d')\nexcept OSError: pass")
 
 
+OF_THE_DEAD = ("a_dead_kernel_stays_dead",)
 NAMES = tuple(name for name, value in dict(globals()).items() if getattr(value, "__module__", "") == __name__)
