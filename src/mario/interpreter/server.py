@@ -230,7 +230,8 @@ class Server:
             self.kill()
 
     def kill(self) -> None:
-        self._child.kill()
+        with self._lock:  # not under another thread's order: the number of the descriptor it waits on would be reused
+            self._child.kill()
         self._clean()
 
     def _clean(self) -> None:
