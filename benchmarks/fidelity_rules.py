@@ -180,7 +180,7 @@ def _same_notebook(cell: Cell, record: str) -> bool:
 
 def _same_answer(cell: Cell, record: str) -> bool:
     if not record:
-        return cell["status"] == "error" or cell["output"] in ("None", "nan")
+        return cell["status"] != "ok" or cell["output"] in ("None", "nan")
     value = json.loads(record)
     try:
         return bool(abs(float(cell["output"]) - float(value)) <= 1e-6 * max(1.0, abs(float(value))))

@@ -94,6 +94,7 @@ def test_a_kernel_that_says_something_else_is_caught() -> None:
         ("ans_variable", "4.0", "ok", "4", None),
         ("ans_variable", "4.1", "ok", "4", "versions"),
         ("ans_variable", "NameError: x", "error", "", None),
+        ("ans_variable", "TimeoutError: stopped", "timeout", "", None),
         ("ans_variable", "0.0", "ok", "", "recorder"),
     ],
 )
