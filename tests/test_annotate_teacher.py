@@ -94,7 +94,7 @@ def serve() -> Iterator[Callable[..., Teacher]]:
 
     yield start
     for server, thread in running:
-        server.should_exit = True
+        server.should_exit = server.force_exit = True  # answers that nobody waits for any more are dropped
         thread.join()
 
 
