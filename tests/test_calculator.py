@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+import contextlib
+import io
 import keyword
 import operator
 import os
@@ -27,12 +29,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mario.data.calculator import Conversion, Refusal, RefusalReason, convert
+from mario.data.calculator import SHAPES, Conversion, Refusal, RefusalReason, convert
 from mario.data.calculator.arithmetic import decimal_text
 from mario.data.calculator.question import question_values
 from mario.data.readers import read_gsm8k
+from mario.data.wordproblems import generate
 from mario.interpreter import InterpreterPool
-from mario.types import Problem
+from mario.transcript.shape import program_key
+from mario.types import Problem, Sampling, Step, StopReason, Trajectory
 
 OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -111,7 +115,14 @@ def test_a_whole_conversion() -> None:
         problem_id="own/1",
         thought="Ida has 17*23 plums in her barn.\nAfter that plums_in_barn-58 plums are left.\n"
         "Each shop gets plums/37 plums.",
-        code='plums_in_barn = 17 * 23\nplums = plums_in_barn - 58\nshop = plums / 37\nprint(f"{shop:.12g}")',
+        programs=(
+            'plums_in_barn = 17 * 23\nplums = plums_in_barn - 58\nshop = plums / 37\nprint(f"{shop:.12g}")',
+            'print(f"{(17 * 23 - 58) / 37:.12g}")',
+            "def solve():\n    plums_in_barn = 17 * 23\n    plums = plums_in_barn - 58\n    return plums / 37\n\n"
+            'print(f"{solve():.12g}")',
+            "n1, n2, n3, n4 = 17, 23, 58, 37\nplums_in_barn = n1 * n2\nplums = plums_in_barn - n3\nshop = plums / n4\n"
+            'print(f"{shop:.12g}")',
+        ),
         output="9",
         text_thought="Ida has 17*23 = 391 plums in her barn.\nAfter that 391-58 = 333 plums are left.\n"
         "Each shop gets 333/37 = 9 plums.",
@@ -425,6 +436,68 @@ def test_any_text_at_all_gives_a_conversion_or_a_refusal(solution: str, answer: 
         assert decimal_text(values[printed]) == made.output
 
 
+# --- shapes ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_expression_keeps_names_of_what_is_used_twice_and_drops_what_is_not_used() -> None:
+    made = converted(
+        "?",
+        "She has 17+23=<<17+23=40>>40 plums.\nHe has 19+6=<<19+6=25>>25 pears.\nTwice 40 is 40*40=<<40*40=1600>>1600.\n"
+        "With both hands 40+1600=<<40+1600=1640>>1640 plums, and 25*3=<<25*3=75>>75 pears.\n"
+        "So 1640-40=<<1640-40=1600>>1600.",
+        "1600",
+    )
+    *named, shown = made.programs[1].splitlines()
+    assert named == ["plums = 17 + 23"]
+    assert shown.startswith("print(") and "plums" in shown and "19 + 6" not in made.programs[1]
+
+
+@pytest.mark.parametrize("step", ["{0}", "1*(1*({0}))", "1*(1*(1*(1*(1*(1*({0}))))))"])
+def test_what_is_long_keeps_its_name(step: str) -> None:
+    """Without a bound the second would have more parentheses than Python reads."""
+    lines, value = ["It is 17+23=<<17+23=40>>40 first."], 40
+    for number in range(101, 160):
+        expression = step.format(f"{value}+{number}")
+        value += number
+        lines.append(f"Then {expression}=<<{expression}={value}>>{value}.")
+    made = convert(problem("?", "\n".join(lines), str(value)))
+    assert isinstance(made, Conversion)
+    assert len(made.code.splitlines()) == len(lines) + 1
+    assert 1 < len(made.programs[1].splitlines()) < len(lines) // 2
+    assert all(printed_by(program) == made.output for program in made.programs)
+
+
+@pytest.mark.parametrize("steps", [[1], [2], [3], [4]])
+def test_the_shapes_are_different_programs_that_print_the_same(steps: list[int]) -> None:
+    for found in generate("train", 40, 5, steps=steps):
+        made = convert(found)
+        assert isinstance(made, Conversion)
+        assert len(made.programs) == SHAPES == len({key_of(program) for program in made.programs})
+        assert {printed_by(program) for program in made.programs} == {made.output}
+
+
+@settings(max_examples=150, deadline=None)
+@given(annotated_solutions())
+def test_any_annotated_solution_prints_the_same_in_every_shape(made: tuple[str, list[Fraction]]) -> None:
+    solution, results = made
+    conversion = convert(problem("?", solution, str(decimal_text(results[-1])))) if results else None
+    if isinstance(conversion, Conversion):
+        assert {printed_by(program) for program in conversion.programs} == {conversion.output}
+        assert len({key_of(program) for program in conversion.programs}) == SHAPES
+
+
+def printed_by(program: str) -> str:
+    """What one of our own programs prints; those of models run in the sandbox only."""
+    with contextlib.redirect_stdout(io.StringIO()) as heard:
+        exec(compile(program, "program", "exec"), {})
+    return heard.getvalue().strip()
+
+
+def key_of(program: str) -> str:
+    trajectory = Trajectory("p", 0, "inline", "m", Sampling(0, 1, 1, 0), (Step("", program),), StopReason.ANSWERED)
+    return program_key(trajectory)
+
+
 # --- the real thing --------------------------------------------------------------------------------------------------
 
 
@@ -437,8 +510,9 @@ def test_programs_print_their_output_in_the_real_interpreter() -> None:
     ]
     with InterpreterPool(workers=1) as pool:
         for conversion in made:
-            kernel = pool.open()
-            assert kernel.run(conversion.code).output.strip() == conversion.output
+            for program in conversion.programs:
+                kernel = pool.open()
+                assert kernel.run(program).output.strip() == conversion.output
 
 
 @pytest.mark.realdata
@@ -453,6 +527,8 @@ def test_real_gsm8k_converts_at_the_measured_rate() -> None:
     for conversion in good:
         values, printed = run_exactly(conversion.code)
         assert decimal_text(values[printed]) == conversion.output
+        assert {printed_by(program) for program in conversion.programs} == {conversion.output}
+        assert len({key_of(program) for program in conversion.programs}) == SHAPES
     assert len(good) / len(made) >= 0.985
     assert sum(conversion.reference_chose_variable for conversion in good) <= 15
     assert Counter(refusal.reason for refusal in made if isinstance(refusal, Refusal)).keys() <= {

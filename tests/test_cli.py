@@ -182,6 +182,32 @@ def test_every_format_of_the_calculator_teacher_verifies(tmp_path: Path) -> None
         assert json.loads(done.stdout)["kept"] == 12, done.stderr
 
 
+def test_the_calculator_teacher_writes_several_programs_a_problem(tmp_path: Path) -> None:
+    mario("data", "wordproblems", "--count", "12", "--out", "p", cwd=tmp_path)
+    several = ["--solve.samples", "4", "--solve.temperature", "1"]
+    for format in ("inline", "react", "tools"):
+        out = ["--solve.format", format, "--calculator.thoughts", "false", "--out", format]
+        done = mario("annotate", "p", *several, *out, "--json", cwd=tmp_path)
+        assert json.loads(done.stdout)["kept"] == 48, done.stderr
+        kept = (tmp_path / format / "kept" / "00000.jsonl").read_text().splitlines()
+        assert not any(step["thought"] for row in kept for step in json.loads(row)["steps"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--solve.samples", "5"], "4 different programs a problem, got solve.samples = 5; set solve.samples = 4"),
+        (["--solve.samples", "2", "--solve.format", "text"], "one text a problem, got solve.samples = 2"),
+        (["--calculator.thoughts", "false", "--solve.format", "text"], "leave out calculator.thoughts = false"),
+    ],
+)
+def test_the_calculator_teacher_refuses_what_it_cannot_write(tmp_path: Path, flags: list[str], said: str) -> None:
+    lines(tmp_path / "p.jsonl", [PROBLEM])
+    done = mario("annotate", "p.jsonl", "--solve.temperature", "1", *flags, "--out", "o", cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
 def test_no_space_is_named_and_a_rerun_goes_on(tmp_path: Path) -> None:
     mario("data", "wordproblems", "--count", "60", "--out", "p", cwd=tmp_path)
     command = [sys.executable, "-m", "mario", "annotate", "p", "--out", "o"]

@@ -4,24 +4,55 @@ It is an engine like any other, so the one rollout loop runs its code in the san
 out. Its first turn is a thought and a program made from the reference solution's arithmetic; its second reads
 the program's output and gives that as the answer. It never sees the reference answer at that point: a program that
 prints a wrong number makes a wrong trajectory, which verification drops.
+
+Sample i of a problem is its program in shape i (`data/calculator/programs.py`): several samples, several programs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
-from mario.data.calculator import Conversion, Refusal, RefusalReason, convert
+from mario.data.calculator import SHAPES, Conversion, Refusal, RefusalReason, convert
 from mario.engine.protocol import TextListener
+from mario.errors import UsageError
+from mario.solve import SolveConfig
 from mario.transcript import Context, Format
 from mario.types import Completion, FinishReason, Problem, Request, Step
 
 
-class CalculatorTeacher:
-    """Knows the problems that `offer` let through until it has taught them, once each."""
+@dataclass(frozen=True, slots=True)
+class CalculatorConfig:
+    """The teacher that needs no model.
 
-    def __init__(self, format: Format) -> None:
+    thoughts: say in words what will be computed; without them an attempt is a program and the answer it printed
+    """
+
+    thoughts: bool = True
+
+    def check(self, solve: SolveConfig) -> None:
+        """Raises:
+        UsageError: attempts are asked for that this teacher cannot write.
+        """
+        shapes = 1 if solve.format == "text" else SHAPES
+        if solve.samples > shapes:
+            many = "one text" if shapes == 1 else f"{shapes} different programs"
+            raise UsageError(
+                f"the calculator teacher has {many} a problem, got solve.samples = {solve.samples}; "
+                f"set solve.samples = {shapes}"
+            )
+        if solve.format == "text" and not self.thoughts:
+            raise UsageError('solve.format = "text" is nothing but thoughts; leave out calculator.thoughts = false')
+
+
+class CalculatorTeacher:
+    """Knows the problems that `offer` let through until it has taught them, `samples` times each."""
+
+    def __init__(self, format: Format, config: CalculatorConfig, samples: int) -> None:
         self._format = format
-        self._known: dict[str, Conversion] = {}
+        self._thoughts = config.thoughts
+        self._samples = samples
+        self._known: dict[str, tuple[Conversion, set[int]]] = {}  # with the sample indices still to be taught
 
     @property
     def name(self) -> str:
@@ -36,12 +67,12 @@ class CalculatorTeacher:
             if isinstance(made, Refusal):
                 refuse(problem, made)
             else:
-                self._known[problem.id] = made
+                self._known[problem.id] = made, set(range(self._samples))
                 yield problem
 
     def _writable(self, made: Conversion) -> bool:
         try:
-            self._format.render("", (_first_step(made, self._format.name),), None)
+            self._format.render("", (self._first_step(made, 0),), None)
         except ValueError:
             return False
         return True
@@ -53,20 +84,30 @@ class CalculatorTeacher:
         return completion
 
     def _turn(self, request: Request) -> Completion:
-        if self._format.name == "text":
-            made = self._known.pop(request.problem_id)
-            return self._written(request, (Step(made.text_thought),), made.output)
         if request.turn == 0:
-            made = self._known.pop(request.problem_id)
-            return self._written(request, (Step(made.thought, made.code),), None)
+            made = self._recall(request)
+            answer = made.output if self._format.name == "text" else None
+            return self._written(request, self._first_step(made, request.sample_index), answer)
         steps, _ = self._format.parse(Context(spans=request.spans, messages=request.messages))
         observation = steps[-1].observation
         output = observation.output.strip() if observation else ""
-        return self._written(request, (Step(f"The answer is {output}."),), output)
+        return self._written(request, Step(f"The answer is {output}." if self._thoughts else ""), output)
 
-    def _written(self, request: Request, steps: tuple[Step, ...], answer: str | None) -> Completion:
+    def _recall(self, request: Request) -> Conversion:
+        made, left = self._known[request.problem_id]
+        left.discard(request.sample_index)
+        if not left:
+            del self._known[request.problem_id]
+        return made
+
+    def _first_step(self, made: Conversion, sample_index: int) -> Step:
+        if self._format.name == "text":
+            return Step(made.text_thought)
+        return Step(made.thought if self._thoughts else "", made.programs[sample_index])
+
+    def _written(self, request: Request, step: Step, answer: str | None) -> Completion:
         """One turn in the format at hand, cut as an engine would cut it."""
-        context = self._format.render("", steps, answer)
+        context = self._format.render("", (step,), answer)
         if context.messages:
             turn = context.messages[-1]
             return Completion(turn["content"], FinishReason.STOP, tool_calls=tuple(turn.get("tool_calls", ())))
@@ -78,7 +119,3 @@ class CalculatorTeacher:
 
     async def close(self) -> None:
         self._known.clear()
-
-
-def _first_step(made: Conversion, format: str) -> Step:
-    return Step(made.text_thought) if format == "text" else Step(made.thought, made.code)

@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from mario.annotate.calculator import CalculatorTeacher
+from mario.annotate.calculator import CalculatorConfig, CalculatorTeacher
 from mario.annotate.select import SelectConfig, select
 from mario.data.calculator import Conversion, Refusal, convert
 from mario.data.readers import read_problems, write_problems
@@ -54,6 +54,7 @@ class AnnotateConfig:
     problems: Path
     teacher: Literal["calculator", "engine"] = "calculator"
     limit: int | None = None
+    calculator: CalculatorConfig = field(default_factory=CalculatorConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     solve: SolveConfig = field(default_factory=SolveConfig)
     interpreter: InterpreterConfig = field(default_factory=InterpreterConfig)
@@ -62,8 +63,8 @@ class AnnotateConfig:
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"limit must be a positive integer, got {self.limit}")
-        if self.teacher == "calculator" and self.solve.samples > 1:
-            raise UsageError("the calculator teacher has one solution a problem; set solve.samples = 1")
+        if self.teacher == "calculator":
+            self.calculator.check(self.solve)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def annotate(
     engine: Engine
     offered: Iterable[Problem]
     if config.teacher == "calculator":
-        engine = CalculatorTeacher(format_named(config.solve.format))
+        engine = CalculatorTeacher(format_named(config.solve.format), config.calculator, config.solve.samples)
         offered = engine.offer(_problems(config), lambda problem, why: refused.append((problem, why)))
         # It writes plain arithmetic: bare kernels open several times faster.
         interpreter, watch = replace(config.interpreter, preload=()), on_progress
@@ -141,8 +142,7 @@ def _recipe(config: AnnotateConfig) -> dict[str, Any]:
     fields = {
         f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name not in ("problems", "select")
     }
-    if config.teacher == "calculator":
-        del fields["engine"]
+    del fields["engine" if config.teacher == "calculator" else "calculator"]
     return fields
 
 

@@ -1,12 +1,12 @@
-"""The calculator teacher: a written solution becomes a thought, a program, and the same solution as plain text.
+"""The calculator teacher: a written solution becomes a thought, programs, and the same solution as plain text.
 
 The one idea: the program is the solution's own calculations, line by line, with names for results and with origins for
-numbers (`origins.py`). No step is dropped but those after the answer.
+numbers (`origins.py`). No step is dropped but those after the answer. Other shapes of it are made from the same lines.
 
     read.py       calculations of a solution      equations.py  one unknown, solved by its own numbers
     notation.py   text to tree                    origins.py    which numbers are earlier results
     arithmetic.py trees: exact value, Python      names.py      variable names from the words around
-    thought.py    the sentences before the code
+    thought.py    the sentences before the code           programs.py   calculations to Python, in several shapes
 
 The reference answer may choose which variable is printed, and that is told (`reference_chose_variable`); it never
 supplies a number or an operation. What this module does not do: run anything. Callers run the code in the interpreter
@@ -24,13 +24,12 @@ from mario.data.calculator.arithmetic import (
     Variable,
     decimal_text,
     evaluate,
-    python_value,
-    to_python,
     without_percent,
 )
 from mario.data.calculator.names import choose_name, describe
 from mario.data.calculator.notation import parse, tokenize
 from mario.data.calculator.origins import Line, Origins, doubtful_literals
+from mario.data.calculator.programs import run, write_code, write_shapes
 from mario.data.calculator.question import question_values
 from mario.data.calculator.read import Step, read_steps, strip_annotations
 from mario.data.calculator.thought import write_thought
@@ -59,16 +58,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """A solution as a tool-integrated step (`thought`, `code`) and as text only (`text_thought`).
+    """A solution as a tool-integrated step (`thought`, and one of `programs`) and as text only (`text_thought`).
 
-    `output` is what the code prints. `ambiguous` are the literals that equal an earlier result and yet stay literals;
-    `unexplained` are those that stand neither in the question nor among common numbers nor among earlier results: the
-    solution's author brought them.
+    `programs` are the shapes of one computation, the steps first; `output` is what each prints. `ambiguous` are the
+    literals that equal an earlier result and yet stay literals; `unexplained` are those that stand neither in the
+    question nor among common numbers nor among earlier results: the solution's author brought them.
     """
 
     problem_id: str
     thought: str
-    code: str
+    programs: tuple[str, ...]
     output: str
     text_thought: str
     reference_chose_variable: bool
@@ -76,6 +75,11 @@ class Conversion:
     plain_steps: int
     ambiguous: tuple[str, ...] = ()
     unexplained: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> str:
+        """The program in its plainest shape."""
+        return self.programs[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def convert(problem: Problem) -> Conversion | Refusal:
     return Conversion(
         problem_id=problem.id,
         thought=write_thought(program.lines, problem.solution, program.known),
-        code=program.code,
+        programs=write_shapes(program.lines),
         output=program.output,
         text_thought=strip_annotations(problem.solution),
         reference_chose_variable=program.reference_chose_variable,
@@ -162,26 +166,9 @@ def _program(steps: list[Step], solution: str, known: frozenset[Fraction]) -> li
     return lines
 
 
-def write_code(lines: list[Line]) -> str:
-    """The program as Python: an assignment a line, and the last one printed."""
-    assignments = [f"{line.variable.name} = {to_python(line.tree)}" for line in lines]
-    name = lines[-1].variable.name
-    # .12g writes 70000.0 as 70000 and 0.30000000000000004 as 0.3
-    shown = f'f"{{{name}:.12g}}"' if isinstance(_run(lines), float) else name
-    return "\n".join([*assignments, f"print({shown})"])
-
-
 def _printed(lines: list[Line]) -> str:
     try:
-        value = _run(lines)
+        value = run(lines)
     except ArithmeticError as error:  # an overflow, or a divisor that is zero only in floating point
         return type(error).__name__
     return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
-def _run(lines: list[Line]) -> int | float:
-    """The program's value in Python's own numbers."""
-    values: dict[str, int | float] = {}
-    for line in lines:
-        values[line.variable.name] = python_value(line.tree, values)
-    return values[lines[-1].variable.name]

@@ -43,8 +43,9 @@ from mario.data.calculator.plausible import (
     literals,
     same_order,
 )
+from mario.data.calculator.programs import write_code
 from mario.data.calculator.restate import UnknownNumber, aliases, restate_question, restate_solution, table, written
-from mario.data.calculator.teacher import Program, Refusal, read_program, write_code
+from mario.data.calculator.teacher import Program, Refusal, read_program
 from mario.types import Problem
 
 TRIES = 400  # draws before a problem is given up
