@@ -10,6 +10,7 @@ import errno
 import os
 import platform
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+import mario
 from mario.interpreter import Tier, probe
 from mario.interpreter.guest import seccomp
 
@@ -126,10 +128,16 @@ def test_odd_hosts_have_a_sandbox_too(shell: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", ["noexec,nosuid,nodev", "ro"])
 @pytest.mark.parametrize("tier", ["full", "no-namespaces"])
 def test_where_the_temporary_folder_is_not_as_usual(options: str, tier: str, tmp_path: Path) -> None:
-    """In mount namespaces made for it; the answer comes back through a folder that stays writable."""
-    answer, use = tmp_path / "answer", USE.replace("workers=1", f"workers=1, tier=Tier({tier!r})")
-    mounts = f"mount --bind {tmp_path} /mnt && for d in /tmp /var/tmp; do mount -t tmpfs -o {options} none $d; done"
-    command = ["unshare", "-m", "bash", "-c", f'{mounts} && cd /proc && "$0" -c "$1" /mnt/answer', sys.executable, use]
+    """In mount namespaces made for it, where everything else stays reachable below /mnt, the answer's folder too."""
+    use = USE.replace("workers=1", f"workers=1, tier=Tier({tier!r})")
+    needed = {sys.prefix, sys.base_prefix, str(Path(mario.__file__).parents[1])}  # this checkout may lie in /tmp itself
+    hidden = shlex.join(path for path in sorted(needed) if path.startswith(("/tmp/", "/var/tmp/")))
+    shell = f"""
+        mount --rbind / /mnt && for d in /tmp /var/tmp; do mount -t tmpfs none $d || exit; done
+        for path in {hidden}; do mkdir -p $path && mount --bind /mnt$path $path || exit; done
+        for d in /tmp /var/tmp; do mount -o remount,{options} $d || exit; done
+        cd /proc && "$0" -c "$1" /mnt{tmp_path}/answer"""
+    answer, command = tmp_path / "answer", ["unshare", "-m", "bash", "-c", shell, sys.executable, use]
     if os.getuid() != 0 or subprocess.run(["unshare", "-m", "true"], check=False).returncode != 0:
         pytest.skip("needs root and mount namespaces")
     subprocess.run(command, timeout=60, check=True)
