@@ -27,7 +27,7 @@ CASES: dict[str, dict[str, str]] = {
         "channel that does not block": "import fcntl\nfcntl.fcntl(3, 4, fcntl.fcntl(3, 3) | os.O_NONBLOCK)\n# then\n1",
         "half a channel": "socket.socket(fileno=os.dup(3)).shutdown(socket.SHUT_RD)\n# then\n1",
         "close every descriptor": "os.closerange(0, 100)",
-        "descriptors of the server": "n = [f for f in range(4, 1024) if not libc.fcntl(f, 1) < 0]\nif n: escaped(n)",
+        "descriptors of the server": "n = [f for f in range(5 if BAIT_RECOVERS else 4, 1024) if not libc.fcntl(f, 1) < 0]\nif n: escaped(n)",
         "write after the answer": "import threading, time\ndef f():\n    time.sleep(0.02)\n    os.write(3, b'x')\nthreading.Thread(target=f).start()\n# then\n1",
         "orders to the server": "import struct\nfor letter in b'OIECB': os.write(3, struct.pack('>IcQq', 17, bytes([letter]), 1, -1))",
     },

@@ -1,7 +1,8 @@
 """Programs that try to get past the walls: at files, processes, the network, rights, memory and shared quotas.
 
 A case prints ESCAPED when it reached what it must not reach. Bait is filled in by name (`arena.py`): BAIT_FILE,
-BAIT_PID, BAIT_PORT, BAIT_UNIX, BAIT_ABSTRACT, BAIT_SHM, BAIT_HASH (of a secret), BAIT_SOURCE, BAIT_ALLOWED.
+BAIT_PID, BAIT_PORT, BAIT_UNIX, BAIT_ABSTRACT, BAIT_SHM, BAIT_HASH (of a secret), BAIT_SOURCE, BAIT_ALLOWED,
+BAIT_ROOT and BAIT_RECOVERS (of the setting).
 What this file does not do: it runs nothing.
 """
 
