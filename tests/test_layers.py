@@ -15,7 +15,7 @@ LAYERS = [
     {"process", "transcript", "store", "page"},
     {"grade", "interpreter", "engine", "data"},
     {"solve", "train", "value"},
-    {"annotate", "augment", "evaluate"},
+    {"annotate", "augment", "evaluate", "labels"},
     {"report", "selftrain", "export"},
     {"cli"},
 ]

@@ -21,6 +21,7 @@ VERBS = {
     "data": "make or read problems",
     "augment": "make new problems from old ones",
     "annotate": "let a teacher solve problems, keep what verifies",
+    "labels": "find references that may be wrong, and apply corrections",
     "train": "fine-tune a model on trajectories",
     "self-train": "let a model learn from its own verified solutions, in rounds",
     "evaluate": "attempt a test set and judge every answer",
@@ -93,6 +94,10 @@ def _verb(name: str) -> Callable[[list[str]], int]:
             from mario.cli import annotate
 
             return annotate.run
+        case "labels":
+            from mario.cli import labels
+
+            return labels.run
         case "train":
             from mario.cli import train
 

@@ -6,6 +6,8 @@ made for. When the problem's text or answer has changed since, the patch is an e
     {"problem_id": "gsm8k/train/7", "problem_hash": "sha256:…", "old_answer": "12", "action": "replace",
      "new_answer": "14", "reason": "…", "evidence": ["…"], "reviewers": ["…"], "date": "2026-01-31"}
 
+Ids of published sets differ from copy to copy, so a problem whose id no patch names is looked up by its hash too.
+
 What this module does not do: it decides no correction (people do), and a stream that ends before a patched problem
 came does not complain, because one patch file may serve several splits and a reader may be cut short.
 """
@@ -16,9 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 
-from mario.data.jsonl import Line, read_lines
+from mario.data.jsonl import Line, read_lines, write_lines
 from mario.errors import DataError
 from mario.provenance import content_hash, from_json
 from mario.types import Problem
@@ -45,12 +48,22 @@ class Patch:
     reviewers: tuple[str, ...] = ()
 
 
-Patches = Mapping[str, Patch]
+Patches = Mapping[str, Patch]  # by problem id, and by problem hash where `by_hash` added that
 
 
 def problem_hash(problem: Problem) -> str:
     """The hash a patch is tied to: over question and answer only, so a new tag changes nothing."""
     return content_hash({"question": problem.question, "answer": problem.answer})
+
+
+def patch_for(problem: Problem, patches: Patches) -> Patch | None:
+    """The patch that names this problem, or its very text; it may still be for another version of it."""
+    return patches.get(problem.id) or (patches.get(problem_hash(problem)) if patches else None)
+
+
+def by_hash(patches: Patches) -> Patches:
+    """The same patches, found by the hash of their problem whatever its id is."""
+    return {patch.problem_hash: patch for patch in patches.values()}
 
 
 def apply_patches(problems: Iterable[Problem], patches: Patches) -> Iterator[Problem]:
@@ -60,7 +73,7 @@ def apply_patches(problems: Iterable[Problem], patches: Patches) -> Iterator[Pro
         DataError: a patch was made for another version of its problem.
     """
     for problem in problems:
-        patch = patches.get(problem.id)
+        patch = patch_for(problem, patches)
         patched = problem if patch is None else apply_patch(problem, patch)
         if patched is not None:
             yield patched
@@ -95,22 +108,44 @@ def read_patches(*paths: Path) -> Patches:
     patches: dict[str, Patch] = {}
     for path in paths:
         for line in read_lines(path):
-            patch = _patch(line)
+            patch = _read(line)
             if patch.problem_id in patches:
                 raise DataError(f"{line.where}: a second patch for problem {patch.problem_id}; keep one")
             patches[patch.problem_id] = patch
     return patches
 
 
-def _patch(line: Line) -> Patch:
-    try:
-        patch = from_json(Patch, line.record)
-        date.fromisoformat(patch.date)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{line.where}: not a patch: {error}; see the fields in `mario.data.patches.Patch`") from error
+def write_patches(path: Path, patches: Iterable[Patch]) -> int:
+    """Write a patch file, in order of ids, and return how many.
+
+    Raises:
+        ValueError: one of them is no sound patch, or two name the same problem.
+    """
+    ordered = sorted(patches, key=lambda patch: patch.problem_id)
+    for patch in ordered:
+        check_patch(patch)
+    twice = [a.problem_id for a, b in pairwise(ordered) if a.problem_id == b.problem_id]
+    if twice:
+        raise ValueError(f"two patches for problem {twice[0]}; keep one")
+    return write_lines(path, ordered)
+
+
+def check_patch(patch: Patch) -> None:
+    """Raises:
+    ValueError: the date is none, or the new answer does not go with the action.
+    """
+    date.fromisoformat(patch.date)
     if (patch.new_answer is not None) != (patch.action is PatchAction.REPLACE):
-        raise DataError(
-            f"{line.where}: field 'new_answer' belongs to action 'replace' and only to it, got action"
+        raise ValueError(
+            f"field 'new_answer' belongs to action 'replace' and only to it, got action"
             f" {patch.action.value!r} with new_answer {patch.new_answer!r}; add it or take it away"
         )
+
+
+def _read(line: Line) -> Patch:
+    try:
+        patch = from_json(Patch, line.record)
+        check_patch(patch)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{line.where}: not a patch: {error}; see the fields in `mario.data.patches.Patch`") from error
     return patch

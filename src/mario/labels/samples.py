@@ -1,0 +1,219 @@
+"""Solutions by others, read from our runs or from any recorded outputs, and grouped by problem on disk.
+
+One idea: whatever a sample was, it becomes one row: the problem it is for, the answer, who gave it by which program,
+and a `Trajectory` that a page can show. Rows lie in an SQLite file on disk: memory does not grow.
+
+Sources: an output directory of `mario evaluate` or `mario annotate` (its trajectories/), a folder of shards, or JSON
+lines read by a field map. A recorded output is matched by its question where it has one, else by its id.
+
+What this module does not do: weigh anything (`votes`), or look at what a recording says of right and wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from mario.data.rows import Row, json_value, read_rows
+from mario.errors import DataError
+from mario.provenance import canonical_json, from_json
+from mario.store import scan_shards
+from mario.transcript.shape import program_key, program_shape
+from mario.types import Observation, ObservationStatus, Problem, Sampling, Step, StopReason, Trajectory
+
+_LONGEST_ANSWER = 300  # characters; longer ones are texts, not answers
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFields:
+    """Which field of a recorded output holds what; of several names the first that holds something is taken.
+
+    id: the problem's id, looked at where a row has no question
+    question: the question, by which a row finds its problem
+    answer: the answer; of an output of several lines the last
+    code: the program
+    output: what it printed
+    error: what went wrong; a row that has it gives no answer
+    model: who wrote it; without one, the file's name
+    prompt: what was asked of the model, where it was asked in several ways
+    value: the outcome value, from 0 to 1
+    """
+
+    id: str = "id"
+    question: str = "question"
+    answer: tuple[str, ...] = ("pred", "pred_stored", "recorded_answer", "output", "recorded_output")
+    code: tuple[str, ...] = ("code",)
+    output: tuple[str, ...] = ("output", "recorded_output")
+    error: str = "error"
+    model: tuple[str, ...] = ("model", "generator")
+    prompt: tuple[str, ...] = ("style", "prompt", "format")
+    value: str = "value"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One solution of a problem, as voting sees it; `row` finds its trajectory."""
+
+    row: int
+    answer: str
+    model: str
+    prompt: str
+    key: str
+    shape: str
+    value: float | None
+
+
+class Samples:
+    """Problems' ids and all samples of them; use as a context manager."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._db = sqlite3.connect(scratch / "samples.sqlite", isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=OFF")  # a scratch file: a killed run starts it afresh
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.execute("CREATE TABLE problems(id TEXT PRIMARY KEY, key BLOB) WITHOUT ROWID")
+        self._db.execute(
+            "CREATE TABLE samples(problem_id TEXT, answer TEXT, model TEXT, prompt TEXT, key TEXT, shape TEXT,"
+            " value REAL, record TEXT)"
+        )
+        self._db.execute("BEGIN")
+        self.read = self.unmatched = self.unanswered = 0
+
+    def __enter__(self) -> Samples:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def add_problems(self, problems: Iterable[Problem]) -> int:
+        before = self._db.total_changes
+        self._db.executemany(
+            "INSERT OR REPLACE INTO problems VALUES(?, ?)", ((p.id, _question_key(p.question)) for p in problems)
+        )
+        self._db.execute("CREATE INDEX by_key ON problems(key)")
+        return self._db.total_changes - before
+
+    def add_source(self, source: str, fields: SampleFields) -> None:
+        """Read one source whole: a path, or `MODEL=PATH` for a recording that does not say who wrote it.
+
+        Raises:
+            DataError, StoreError: it is neither a run nor rows; names the place.
+        """
+        model, _, path = source.rpartition("=")
+        for problem_id, trajectory in _attempts(Path(path), fields, model, self._find):
+            self.read += 1
+            if problem_id is None:
+                self.unmatched += 1
+            elif not trajectory.answer or len(trajectory.answer) > _LONGEST_ANSWER:
+                self.unanswered += 1
+            else:
+                self._add(problem_id, trajectory)
+
+    def _add(self, problem_id: str, trajectory: Trajectory) -> None:
+        value = trajectory.tags.get("value")
+        row = (
+            problem_id,
+            trajectory.answer,
+            trajectory.model,
+            f"{trajectory.format} {trajectory.tags.get('prompt', '')}".strip(),
+            program_key(trajectory),
+            program_shape(trajectory),
+            float(value) if isinstance(value, int | float) else None,
+            canonical_json(trajectory),
+        )
+        self._db.execute("INSERT INTO samples VALUES(?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def _find(self, question: str | None, problem_id: str | None) -> str | None:
+        if question:
+            found = self._db.execute("SELECT id FROM problems WHERE key = ?", (_question_key(question),)).fetchone()
+        else:
+            found = self._db.execute("SELECT id FROM problems WHERE id = ?", (problem_id,)).fetchone()
+        return found[0] if found else None
+
+    def close_index(self) -> None:
+        """After the last source: makes looking up by problem quick."""
+        self._db.execute("CREATE INDEX by_problem ON samples(problem_id)")
+
+    def of(self, problem_id: str) -> list[Sample]:
+        """The samples of one problem, in the order of reading."""
+        rows = self._db.execute(
+            "SELECT rowid, answer, model, prompt, key, shape, value FROM samples WHERE problem_id = ? ORDER BY rowid",
+            (problem_id,),
+        )
+        return [Sample(*row) for row in rows]
+
+    def by_problem(self) -> Iterator[tuple[str, list[Sample]]]:
+        rows = self._db.cursor().execute(
+            "SELECT problem_id, rowid, answer, model, prompt, key, shape, value FROM samples ORDER BY problem_id, rowid"
+        )
+        for problem_id, group in groupby(rows, key=lambda row: row[0]):
+            yield problem_id, [Sample(*row[1:]) for row in group]
+
+    def trajectory(self, sample: Sample) -> Trajectory:
+        found = self._db.execute("SELECT record FROM samples WHERE rowid = ?", (sample.row,)).fetchone()
+        return from_json(Trajectory, json.loads(found[0]))
+
+
+def _question_key(question: str) -> bytes:
+    return hashlib.blake2b(" ".join(question.split()).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+Find = Callable[[str | None, str | None], str | None]
+
+
+def _attempts(path: Path, fields: SampleFields, model: str, find: Find) -> Iterator[tuple[str | None, Trajectory]]:
+    """Each attempt with the id of its problem, None where it is for none of ours."""
+    folder = path / "trajectories" if (path / "trajectories").is_dir() else path
+    if folder.is_dir():
+        for trajectory in scan_shards(folder, Trajectory):
+            tagged = replace(trajectory, tags={**trajectory.tags, "from": path.name})
+            yield find(None, trajectory.problem_id), tagged
+        return
+    if not path.exists():
+        raise DataError(
+            f"{path} does not exist; --samples names output directories of runs, or files of recorded outputs"
+        )
+    for index, row in enumerate(read_rows(path, "")):
+        yield find(row.optional(fields.question), row.optional(fields.id)), _recorded(row, path, index, fields, model)
+
+
+def _recorded(row: Row, path: Path, index: int, fields: SampleFields, model: str) -> Trajectory:
+    answer = _last_line(_first(row, fields.answer))
+    code, output = _first(row, fields.code), _first(row, fields.output)
+    failed = bool(row.value(fields.error))
+    status = ObservationStatus.ERROR if failed else ObservationStatus.OK
+    step = Step("", code, Observation(output or "", status)) if code is not None else Step(output or "")
+    tags: dict[str, Any] = {"from": path.name, "prompt": _first(row, fields.prompt) or ""}
+    if (value := row.value(fields.value)) is not None:
+        tags["value"] = json_value(value, row.where)
+    answered = answer is not None and not failed
+    return Trajectory(
+        problem_id=row.optional(fields.id) or str(index),
+        sample_index=index,
+        format="recorded",
+        model=model or _first(row, fields.model) or re.sub(r"\.jsonl(\.gz)?$", "", path.name),
+        sampling=Sampling(),
+        steps=(step,),
+        stop_reason=StopReason.ANSWERED if answered else StopReason.NO_ACTION,
+        answer=answer if answered else None,
+        tags=tags,
+    )
+
+
+def _first(row: Row, names: tuple[str, ...]) -> str | None:
+    for name in names:
+        text = row.optional(name)
+        if text is not None and text.strip():
+            return text
+    return None
+
+
+def _last_line(text: str | None) -> str | None:
+    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    return lines[-1] if lines else None

@@ -1,0 +1,320 @@
+"""Finding wrong references: rules, votes, scores, patches, the command; and on the real sets what is known of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mario.cli.app import main
+from mario.data.patches import (
+    Patch,
+    PatchAction,
+    apply_patches,
+    by_hash,
+    problem_hash,
+    read_patches,
+    write_patches,
+)
+from mario.data.readers import read_gsm8k, read_math, read_problems, write_problems
+from mario.errors import DataError, StoreError
+from mario.labels.find import FindConfig, find
+from mario.labels.rules import find_faults
+from mario.labels.samples import Sample, SampleFields, Samples
+from mario.labels.score import PRIOR, score_of
+from mario.labels.shipped import FOLDER, shipped_patches
+from mario.labels.suspects import Suspect, SuspectKind, read_suspects
+from mario.labels.votes import Models, count_answers
+from mario.provenance import from_json, to_json
+from mario.store import read_jsonl
+from mario.types import Problem, Trajectory
+
+
+def story(
+    answer: str, solution: str | None, question: str = "Ann has 5 bags of 7 nuts and eats 3. How many nuts?"
+) -> Problem:
+    return Problem("t/0", question, answer, "t", "test", solution)
+
+
+GOOD = "Ann has 5*7 = <<5*7=35>>35 nuts.\nShe keeps 35-3 = <<35-3=32>>32 nuts."
+
+
+def rules_of(problem: Problem) -> dict[str, str | None]:
+    return {finding.rule: finding.answer for finding in find_faults(problem)}
+
+
+def test_a_right_reference_with_its_solution_shows_nothing() -> None:
+    assert rules_of(story("32", GOOD)) == {}
+    assert rules_of(story("32.00", GOOD)) == {}
+    assert rules_of(story("32", None)) == {}
+
+
+def test_a_reference_that_its_solution_does_not_give() -> None:
+    assert rules_of(story("34", GOOD)) == {"chain": "32"}
+    assert rules_of(story("35", GOOD)) == {"last_line": "32"}
+
+
+def test_a_false_equation_accuses_unless_it_gives_the_reference_when_done_right() -> None:
+    wrong = GOOD.replace("35-3 = <<35-3=32>>32", "35-3 = 34")
+    assert rules_of(story("34", wrong)) == {"arithmetic": "32"}
+    assert rules_of(story("32", wrong)) == {"slip_in_text": "32", "chain": "34"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "So 2x + 4 = 20, x = 8.",
+        "Half is 50% * 8 = 4 nuts, and 8 / 1/2 = 16.",
+        "That is 17 / 3 = 5.67 nuts.",
+        "He gets 100% - 30% = 70% of 10 = 7.",
+        "She has 1 1/2 + 1 1/2 = 3 bags.",
+        "The bill is $1,200 + $300 = $1,500.",
+    ],
+)
+def test_equations_that_hold_or_are_no_claims_about_numbers(line: str) -> None:
+    assert "arithmetic" not in rules_of(story("32", f"{line}\n{GOOD}"))
+
+
+def test_a_dropped_result_and_a_number_from_nowhere() -> None:
+    problem = story("331", "She has 5*7 = <<5*7=35>>35 nuts.\nShe keeps 334-3 = <<334-3=331>>331 nuts.")
+    assert "dropped" in rules_of(problem)
+    question = "Ann has 5 bags of 7 nuts and gets 80 nuts. How many nuts?"
+    misread = "She has 5*7 = <<5*7=35>>35 nuts.\nThat is 35+130 = <<35+130=165>>165 nuts."
+    assert "misread" in rules_of(story("165", misread, question))
+
+
+def test_units_and_bounds() -> None:
+    assert "integrality" in rules_of(story("3.5", None, "How many people come?"))
+    assert "integrality" not in rules_of(story("3.5", None, "How many hours does she work?"))
+    assert "bounds" in rules_of(story("-4", None, "How many apples are left?"))
+    assert "bounds" in rules_of(story("7", None, "What is the probability that it is red?"))
+    assert "bounds" not in rules_of(story("7", None, "The probability is m/n. What is the probability's form m + n?"))
+
+
+def test_boxed_solutions() -> None:
+    assert rules_of(story("5", r"So $x = \boxed{4}.$")) == {"boxed": "4"}
+    assert rules_of(story("0.5", r"So $x = \boxed{\frac{1}{2}}.$", "Find x.")) == {}
+    assert rules_of(story("-3", r"So $x = \boxed{5}$ or $x = \boxed{-3}.$", "Find x.")) == {"boxes": "5, -3"}
+    assert rules_of(story("12", r"As $3 \cdot 4 = 13 - 2$, it is $\boxed{12}.$")) == {"arithmetic": None}
+    assert rules_of(story("720", r"As $6! = 720$, it is $\boxed{720}.$")) == {}
+
+
+def sample(answer: str, model: str = "m", key: str = "k", shape: str | None = None) -> Sample:
+    return Sample(0, answer, model, "", key, shape or key, None)
+
+
+def test_the_same_program_again_is_no_second_vote() -> None:
+    once = count_answers("1", [sample("2")])[1]
+    assert count_answers("1", [sample("2")] * 9)[1].weight == once.weight == 1
+    assert 1 < count_answers("1", [sample("2"), sample("2", key="other")])[1].weight < 2
+    assert count_answers("1", [sample("2"), sample("2", model="n")])[1].weight == 2
+
+
+def test_answers_are_classes_of_the_grader() -> None:
+    reference, rival = count_answers("1/2", [sample("0.5"), sample("\\frac12", "n"), sample("7"), sample("7.0", "n")])
+    assert reference.is_reference
+    assert len(reference.samples) == 2
+    assert (rival.text, rival.weight) == ("7", 2)
+
+
+def test_votes_of_better_models_and_of_more_models_say_more() -> None:
+    models = Models()
+    for _ in range(90):
+        models.learn(count_answers("1", [sample("1", "good"), sample("1", "bad")]))
+    for _ in range(10):
+        models.learn(count_answers("1", [sample("3", "good"), sample("4", "bad")]))
+    for _ in range(60):
+        models.learn(count_answers("1", [sample("5", "bad")]))
+    assert models.accuracy("good") > 0.85 > 0.6 > models.accuracy("bad")
+
+    def odds(*samples: Sample) -> float:
+        answers = count_answers("1", samples)
+        return models.log_odds(answers, answers[1])
+
+    assert odds(sample("2", "good")) > odds(sample("2", "bad"))
+    assert odds(sample("2", "good"), sample("2", "bad")) > odds(sample("2", "good"))
+    assert odds(sample("2", "good"), sample("1", "bad")) < odds(sample("2", "good"))
+
+
+def test_without_evidence_the_score_is_the_prior() -> None:
+    assert score_of([]) == pytest.approx(PRIOR)
+
+
+PROBLEMS = [
+    replace(story("32", GOOD), id="t/0"),
+    replace(story("34", GOOD, "Bo has 5 bags of 7 nuts and eats 3. How many nuts?"), id="t/1"),
+    replace(story("10", None, "Cy reads 2 pages a day. How many pages does he read in 5 days?"), id="t/2"),
+]
+RECORDED = [
+    {"question": PROBLEMS[2].question, "code": "print(2 * 5 + 1)", "output": "11", "model": "a"},
+    {"question": PROBLEMS[2].question, "code": "x = 2 * 5\nprint(x + 1)", "output": "11", "model": "b"},
+    {"question": PROBLEMS[2].question, "code": "print(2 * 5)", "output": "10", "model": "c", "error": "timeout"},
+    {"question": "Another question?", "code": "print(1)", "output": "1", "model": "a"},
+]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    write_problems(tmp_path / "problems.jsonl", PROBLEMS)
+    (tmp_path / "recorded.jsonl").write_text("".join(json.dumps(row) + "\n" for row in RECORDED))
+    return tmp_path
+
+
+def test_find_writes_suspects_that_read_back(files: Path) -> None:
+    out = files / "out"
+    config = FindConfig(files / "problems.jsonl", (str(files / "recorded.jsonl"),))
+    result = find(config, out)
+    assert (result.problems, result.samples, result.unmatched, result.unanswered) == (3, 4, 1, 1)
+    suspects = list(read_suspects(out))
+    assert [suspect.rank for suspect in suspects] == [1, 2, 3]
+    assert suspects[0].problem_id == "t/1"
+    assert suspects[0].suggestion == "32"
+    assert suspects[0].problem_hash == problem_hash(PROBLEMS[1])
+    assert [problem.id for problem in read_problems(out / "problems.jsonl")] == [s.problem_id for s in suspects]
+    voted = next(suspect for suspect in suspects if suspect.problem_id == "t/2")
+    assert voted.suggestion == "11"
+    assert "2 of 2 samples by 2 models say 11" in voted.sentence
+    rows = [from_json(Trajectory, row) for _, row in read_jsonl(out / "trajectories.jsonl")]
+    shown = {(row.problem_id, row.sample_index): row for row in rows}
+    assert len(shown) == len(rows) == 2
+    best = [shown["t/2", item.sample_index] for answer in voted.answers for item in answer.best]
+    assert {row.model for row in best} == {"a", "b"}
+    assert all(row.steps[0].code and row.steps[0].observation for row in best)
+    for suspect in suspects:
+        assert from_json(Suspect, json.loads(json.dumps(to_json(suspect)))) == suspect
+        odds = sum(item.weight for item in suspect.evidence)
+        assert suspect.score == pytest.approx(score_of(suspect.evidence), abs=1e-5)
+        assert (suspect.score > PRIOR) == (odds > 0) or odds == 0
+    again = files / "again"
+    find(config, again)
+    assert (again / "suspects.jsonl").read_bytes() == (out / "suspects.jsonl").read_bytes()
+
+
+def test_hidden_solutions_are_not_looked_at(files: Path) -> None:
+    find(FindConfig(files / "problems.jsonl", solutions=False), files / "out")
+    assert all(not suspect.evidence for suspect in read_suspects(files / "out"))
+
+
+def test_even_votes_for_two_answers_are_an_ambiguity(files: Path) -> None:
+    rows = [
+        {"question": PROBLEMS[2].question, "code": f"print({n} + {i})", "output": str(answer), "model": f"{answer}{i}"}
+        for n, (answer, i) in enumerate((answer, i) for answer in (10, 11) for i in range(3))
+    ]
+    (files / "even.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    find(FindConfig(files / "problems.jsonl", (str(files / "even.jsonl"),)), files / "out")
+    kinds = {suspect.problem_id: suspect.kind for suspect in read_suspects(files / "out")}
+    assert kinds["t/2"] is SuspectKind.AMBIGUOUS
+    assert kinds["t/0"] is SuspectKind.LABEL
+
+
+def test_a_missing_output_is_told_with_the_command(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="mario labels find"):
+        list(read_suspects(tmp_path))
+
+
+def patch_of(problem: Problem, **fields: Any) -> Patch:
+    return replace(
+        Patch(problem.id, problem_hash(problem), problem.answer, PatchAction.REPLACE, "5*7 - 3", "2026-01-31", "32"),
+        **fields,
+    )
+
+
+def test_patches_are_found_by_hash_whatever_the_id(tmp_path: Path) -> None:
+    assert write_patches(tmp_path / "p.jsonl", [patch_of(PROBLEMS[1])]) == 1
+    patches = read_patches(tmp_path / "p.jsonl")
+    copy = replace(PROBLEMS[1], id="another/7")
+    assert [p.answer for p in apply_patches([copy], patches)] == ["34"]
+    assert [p.answer for p in apply_patches([copy], by_hash(patches))] == ["32"]
+    changed = replace(PROBLEMS[1], question="Bo has none. How many nuts?")
+    with pytest.raises(DataError, match="another version"):
+        list(apply_patches([changed], patches))
+
+
+def test_unsound_patches_are_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="new_answer"):
+        write_patches(tmp_path / "p.jsonl", [patch_of(PROBLEMS[1], new_answer=None)])
+    with pytest.raises(ValueError, match="two patches"):
+        write_patches(tmp_path / "p.jsonl", [patch_of(PROBLEMS[1])] * 2)
+
+
+def test_the_command_finds_shows_and_applies(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["labels", "find", str(files), "--samples", str(files / "recorded.jsonl"), "--out", str(files / "o")]) == 0
+    )
+    assert "t/1" in capsys.readouterr().out
+    write_patches(
+        files / "p.jsonl", [patch_of(PROBLEMS[1]), patch_of(PROBLEMS[0], action=PatchAction.REMOVE, new_answer=None)]
+    )
+    assert main(["labels", "diff", str(files), "--patches", str(files / "p.jsonl")]) == 0
+    assert "t/1  34 -> 32" in capsys.readouterr().out
+    assert (
+        main(["labels", "apply", str(files), "--patches", str(files / "p.jsonl"), "--out", str(files / "clean")]) == 0
+    )
+    assert [(p.id, p.answer) for p in read_problems(files / "clean" / "problems.jsonl")] == [
+        ("t/1", "32"),
+        ("t/2", "10"),
+    ]
+    assert main(["labels", "stats"]) == 0
+    assert "gsm8k" in capsys.readouterr().out
+    assert main(["labels", "fnd"]) == 2
+
+
+def test_what_we_ship_holds_no_problem_text() -> None:
+    patches = shipped_patches()
+    assert len(patches) >= 40
+    for path in FOLDER.glob("*.jsonl"):
+        for _, row in read_jsonl(path):
+            assert set(row) <= set(Patch.__dataclass_fields__)
+            assert len(row["reason"]) < 250
+
+
+def real_data() -> Path:
+    if "MARIO_DATA" not in os.environ:
+        pytest.skip("MARIO_DATA names no folder with the real data sets: no published reference was looked at")
+    return Path(os.environ["MARIO_DATA"])
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[Mapping[str, list[Problem]]]:
+    folder = real_data()
+    yield {
+        "gsm8k/train": list(read_gsm8k(folder / "gsm8k/train.jsonl.gz", split="train")),
+        "gsm8k/test": list(read_gsm8k(folder / "gsm8k/test.jsonl.gz", split="test")),
+        "math/train": list(read_math(folder / "math/train.jsonl.gz", split="train")),
+    }
+
+
+@pytest.mark.realdata
+def test_every_shipped_patch_fits_the_published_sets(real: Mapping[str, list[Problem]]) -> None:
+    patches = shipped_patches()
+    hashes = {problem_hash(problem): problem for problems in real.values() for problem in problems}
+    assert set(patches) <= set(hashes)
+    for digest, patch in patches.items():
+        assert patch.old_answer == hashes[digest].answer
+
+
+@pytest.mark.realdata
+def test_rules_alone_rank_what_they_can_prove_first(real: Mapping[str, list[Problem]], tmp_path: Path) -> None:
+    write_problems(tmp_path / "problems.jsonl", real["gsm8k/train"])
+    find(FindConfig(tmp_path / "problems.jsonl", top=100), tmp_path / "out")
+    found = {suspect.problem_hash for suspect in read_suspects(tmp_path / "out")}
+    wrong = {
+        h for h, p in shipped_patches().items() if p.action is PatchAction.REPLACE and "gsm8k/train" in p.problem_id
+    }
+    assert len(found & wrong) >= 8
+    assert Fraction(len(found & wrong), len(wrong)) >= Fraction(2, 3)
+
+
+@pytest.mark.realdata
+def test_recorded_outputs_are_matched_by_question(real: Mapping[str, list[Problem]], tmp_path: Path) -> None:
+    folder = real_data()
+    with Samples(tmp_path) as samples:
+        samples.add_problems(real["gsm8k/test"])
+        samples.add_source(str(folder / "outputs/tora-code-34b-v1.0.gsm8k.jsonl.gz"), SampleFields())
+        assert (samples.read, samples.unmatched) == (1319, 0)
