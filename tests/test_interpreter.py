@@ -330,6 +330,26 @@ def test_the_hash_seed_orders_sets() -> None:
     assert len({order(seed) for seed in range(4)}) > 1
 
 
+def test_late_parts_of_sympy_are_ready_and_out_of_sight() -> None:
+    """What a snippet sees of the import system is what plain Python shows it."""
+    code = (
+        "import sys, sympy\n"
+        "late = ['sympy.physics', 'sympy.vector', 'sympy.combinatorics']\n"
+        "print([name in sys.modules for name in late], [hasattr(sympy, name[6:]) for name in late])\n"
+        "import sympy.physics.units as units, sympy.vector.deloperator\n"
+        "from sympy.combinatorics import Permutation\n"
+        "print(sympy.physics.units is units, units.convert_to(units.km, units.m), sympy.vector.Del.__name__)\n"
+        "print(units.__spec__.name, units.__spec__.loader is units.__loader__, Permutation([1, 0]))\n"
+        "print([name in sys.modules for name in late], hasattr(sympy.physics, 'units'))"
+    )
+    plain = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.rstrip()
+    with InterpreterPool(workers=1, preload=("sympy",)) as pool, pool.open() as kernel:
+        assert kernel.run(code).output == plain
+        started = time.monotonic()
+        kernel.run("import sympy.tensor.tensor, sympy.integrals.risch, sympy.sets.setexpr")
+        assert time.monotonic() - started < 0.05
+
+
 def test_preloaded_packages_are_there_and_missing_ones_are_named() -> None:
     with InterpreterPool(workers=1, preload=("sympy", "no_such_package")) as pool, pool.open() as kernel:
         assert list(pool.missing()) == ["no_such_package"]

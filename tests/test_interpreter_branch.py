@@ -1,8 +1,8 @@
 """Branches: live copies of a kernel, forked once for each order and never for a snippet.
 
 Locked, in every tier that stands here: both go on independently; random numbers go on the same unless reseeded; the
-original may be closed first; a snippet cannot fork itself, before or after a branch; families are bounded; a dead
-kernel's branch is dead; nothing is left behind.
+original may be closed first; a snippet cannot fork itself, before or after a branch; families are bounded, in number
+and in memory; a dead kernel's branch is dead; nothing is left behind.
 """
 
 from __future__ import annotations
@@ -128,6 +128,60 @@ def test_families_are_bounded(pool: InterpreterPool) -> None:
             assert branch.run("1 + 1").output == "2"
             branch.close()
     assert settled(pool, 3)
+
+
+def family_mib(pool: InterpreterPool) -> int:
+    """Address space of the server's children beyond its own."""
+    server = pool.server_pids()[0]
+    pages = [int(Path(f"/proc/{server}/statm").read_text().split()[0])]
+    for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split():
+        try:
+            pages.append(int(Path(f"/proc/{pid}/statm").read_text().split()[0]))
+        except FileNotFoundError:
+            continue
+    return sum(max(0, size - pages[0]) for size in pages[1:]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+HOARDS = {
+    "in private memory": "x = bytearray(200 << 20)",
+    "in shared memory, hidden": "import mmap\nx = mmap.mmap(-1, 200 << 20)\n"
+    "for i in range(0, 200 << 20, 4096): x[i] = 1\nx.madvise(4)",
+}
+
+
+@pytest.mark.parametrize("hoard", HOARDS.values(), ids=HOARDS)
+def test_a_family_that_allocates_in_every_branch_is_bounded(pool: InterpreterPool, hoard: str) -> None:
+    """Four times `memory_mb` for all: 1,024 MB here, and what comes between two looks."""
+    with pool.open() as kernel:
+        kernel.run("kept = 1")
+        branches = [kernel.branch() for _ in range(12)]
+        most = 0
+        for branch in branches:
+            branch.run(f"{hoard}\nimport time; time.sleep(0.2)")
+            most = max(most, family_mib(pool))
+        assert most < 4 * 256
+        statuses = [branch.run("len(x)").status for branch in branches]  # one is ended, whichever, for each too many
+        assert 3 <= statuses.count(Status.OK) <= 5
+        assert statuses.count(Status.MEMORY) + statuses.count(Status.DIED) == 12 - statuses.count(Status.OK)
+        assert Status.MEMORY in statuses
+        assert kernel.run("kept").output == "1"
+        for branch in branches:
+            branch.close()
+        assert settled(pool, 4)
+        with kernel.branch() as branch:
+            assert branch.run("kept").output == "1"
+
+
+def test_a_large_kernel_has_few_branches(pool: InterpreterPool) -> None:
+    with pool.open() as kernel:
+        kernel.run("x = bytearray(200 << 20)")
+        branches = [kernel.branch() for _ in range(3)]
+        with pytest.raises(InterpreterError, match=r"its family maps .* MB of 1024 MB; close some"):
+            for _ in range(3):
+                branches.append(kernel.branch())
+        for branch in branches:
+            assert branch.run("len(x)").output == str(200 << 20)
+            branch.close()
 
 
 def test_a_dead_kernel_has_a_dead_branch(pool: InterpreterPool) -> None:
