@@ -16,7 +16,7 @@ LAYERS = [
     {"grade", "interpreter", "engine", "data"},
     {"solve", "train", "value"},
     {"annotate", "augment", "evaluate", "labels"},
-    {"report", "selftrain", "export"},
+    {"report", "selftrain", "export", "review"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -97,7 +97,7 @@ def test_the_command_line_starts_without_heavy_imports() -> None:
 import sys
 import mario.cli.app, mario.cli.data, mario.cli.inspect, mario.cli.augment, mario.cli.annotate
 import mario.cli.train, mario.cli.evaluate, mario.cli.solve, mario.cli.self_train
-import mario.cli.report, mario.cli.stages, mario.cli.grade, mario.cli.doctor
+import mario.cli.report, mario.cli.stages, mario.cli.grade, mario.cli.doctor, mario.cli.review
 print([name for name in ("torch", "transformers", "sympy", "openai", "numpy", "datasets") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -22,6 +22,7 @@ VERBS = {
     "augment": "make new problems from old ones",
     "annotate": "let a teacher solve problems, keep what verifies",
     "labels": "find references that may be wrong, and apply corrections",
+    "review": "decide about suspects and solutions in the browser",
     "train": "fine-tune a model on trajectories",
     "self-train": "let a model learn from its own verified solutions, in rounds",
     "evaluate": "attempt a test set and judge every answer",
@@ -98,6 +99,10 @@ def _verb(name: str) -> Callable[[list[str]], int]:
             from mario.cli import labels
 
             return labels.run
+        case "review":
+            from mario.cli import review
+
+            return review.run
         case "train":
             from mario.cli import train
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 Library = Literal["katex", "highlight", "plotly"]
 LIBRARIES: tuple[Library, ...] = ("katex", "highlight", "plotly")
+SERVED = (*LIBRARIES, "htmx")  # htmx is of use only where there is a server
 
 _HERE = package_files("mario.page")
 _SCRIPTS: dict[Library, str] = {
@@ -51,7 +52,7 @@ def own(name: Literal["base.css", "show.js"]) -> str:
 def files() -> dict[str, Traversable]:
     """Every file a served page may ask for, by its name in a URL, such as `katex/katex.min.css`."""
     found: dict[str, Traversable] = {"base.css": _HERE / "base.css", "show.js": _HERE / "show.js"}
-    for library in LIBRARIES:
+    for library in SERVED:
         for path in _walk(_asset(library), library):
             found[path[0]] = path[1]
     return found
