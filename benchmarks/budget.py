@@ -1,7 +1,7 @@
 """What does the adaptive budget save? Kept rows against samples, for fixed plans of 1 to 16 samples and for the policy.
 
     python benchmarks/budget.py --figures docs/figures
-    python benchmarks/budget.py --store RUN --samples benchmarks/budget_samples.jsonl     (makes the stored outcomes)
+    python benchmarks/budget.py --store RUN --samples benchmarks/budget_samples.jsonl     (makes stored outcomes)
 
 Two sources of outcomes. *Stored*: real samples of a small fine-tuned model on graded word problems, as they fell (the
 program of every attempt that may be kept, else none); no model is needed to replay them. *Simulated*: pass rates from
@@ -9,12 +9,14 @@ Beta distributions, programs from a Chinese restaurant, so that varieties from "
 another" are seen. A row is a distinct correct program of a problem, at most 4 a problem.
 
 The policy may not see an outcome before it has asked for it. Against a fixed plan of k samples a problem, its cost is
-the samples after which it holds as many rows.
+the samples after which it holds as many rows. How little that can be depends on the pool, so the simulations come with
+a yardstick: one sample at a time, the true spread of pass rates known beforehand, and every correct program a new one.
 """
 
 from __future__ import annotations
 
 import argparse
+import heapq
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +36,7 @@ Outcomes = Mapping[str, Sequence[str | None]]
 TARGET = 4
 SHAPES = ((0.2, 0.8), (0.5, 0.5), (1.0, 1.0), (0.5, 2.0), (2.0, 2.0))
 VARIETIES = (0.3, 3.0, 30.0)
+ALWAYS_NEW = 1e12  # a variety at which no correct program comes twice
 HERE = Path(__file__).parent
 
 
@@ -97,13 +100,38 @@ def adaptive(
     return [*curve, (samples, rows)]
 
 
+def informed(outcomes: Outcomes, shape: tuple[float, float], depth: int) -> list[tuple[int, int]]:
+    """The yardstick's (samples, rows): the next sample goes to the problem likeliest to pass by its true Beta prior.
+
+    It decides after every sample and must learn nothing of the pool; what it does not do is explore for the sake
+    of later samples, so it is a yardstick and no proof.
+    """
+    alpha, beta = shape
+    queue = [(-alpha / (alpha + beta), name, 0, 0) for name in outcomes]
+    heapq.heapify(queue)
+    curve, samples, rows = [(0, 0)], 0, 0
+    while queue:
+        _, name, drawn, found = heapq.heappop(queue)
+        won = outcomes[name][drawn] is not None
+        samples, drawn, found = samples + 1, drawn + 1, found + won
+        if won:
+            rows += 1
+            curve.append((samples, rows))
+        if found < TARGET and drawn < depth:
+            heapq.heappush(queue, (-(alpha + found) / (alpha + beta + drawn), name, drawn, found))
+    return [*curve, (samples, rows)]
+
+
 def samples_for(curve: Sequence[tuple[int, int]], rows: int) -> float:
     return next((samples for samples, found in curve if found >= rows), math.nan)
 
 
 def compare(outcomes: Outcomes, depth: int, ks: Sequence[int]) -> list[str]:
     """For each k: the policy's samples as a share of the fixed plan's, for the same rows."""
-    curve = adaptive(outcomes, BudgetConfig(max_samples=depth, min_gain=0))
+    return shares(adaptive(outcomes, BudgetConfig(max_samples=depth, min_gain=0)), outcomes, ks)
+
+
+def shares(curve: Sequence[tuple[int, int]], outcomes: Outcomes, ks: Sequence[int]) -> list[str]:
     return [f"{100 * samples_for(curve, rows_of(outcomes, k)) / (k * len(outcomes)):.0f} %" for k in ks]
 
 
@@ -142,7 +170,10 @@ def show_stored(path: Path, figures: Path | None) -> None:
             Series("adaptive, the number of steps known", grouped, dashed=True),
         ]
         title = f"Rows kept of {len(everything)} word problems (stored samples)"
-        write(figures / "budget-stored.svg", line_chart(title, "samples", "distinct correct programs", series))
+        write(
+            figures / f"{path.stem.replace('_', '-')}.svg",
+            line_chart(title, "samples", "distinct correct programs", series),
+        )
 
 
 def show_simulated(figures: Path | None, problems: int, seed: int) -> None:
@@ -150,6 +181,9 @@ def show_simulated(figures: Path | None, problems: int, seed: int) -> None:
     print("\n| Beta | variety | k = 4 | k = 8 | k = 16 | k = 16, up to 64 of one problem | stops by itself |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
     for shape in SHAPES:
+        deep = simulated(shape, ALWAYS_NEW, problems=problems, depth=64, seed=seed)
+        cells = [*shares(informed(deep, shape, 16), deep, (4, 8, 16)), *shares(informed(deep, shape, 64), deep, (16,))]
+        print(f"| {shape[0]:g}, {shape[1]:g} | yardstick | {' | '.join(cells)} | |")
         for variety in VARIETIES:
             deep = simulated(shape, variety, problems=problems, depth=64, seed=seed)
             flat = {name: row[:16] for name, row in deep.items()}
