@@ -318,3 +318,15 @@ def test_recorded_outputs_are_matched_by_question(real: Mapping[str, list[Proble
         samples.add_problems(real["gsm8k/test"])
         samples.add_source(str(folder / "outputs/tora-code-34b-v1.0.gsm8k.jsonl.gz"), SampleFields())
         assert (samples.read, samples.unmatched) == (1319, 0)
+
+
+@pytest.mark.realdata
+def test_changed_references_are_ranked_before_published_ones(real: Mapping[str, list[Problem]], tmp_path: Path) -> None:
+    problems = real["gsm8k/test"][400:700]
+    changed = {problem.id for problem in problems[::50]}
+    write_problems(
+        tmp_path / "problems.jsonl",
+        (replace(p, answer=p.answer.replace(",", "") + "3") if p.id in changed else p for p in problems),
+    )
+    find(FindConfig(tmp_path / "problems.jsonl", top=len(changed) + 2), tmp_path / "out")
+    assert changed <= {suspect.problem_id for suspect in read_suspects(tmp_path / "out")}

@@ -1,10 +1,10 @@
 """From evidence to a score: log-odds that add up, and the sentence that says why.
 
 One idea: the score is the logistic of a prior and of weights, one an observation, each a log-likelihood ratio: how much
-oftener it is seen when the reference was changed than when it stands as published. Those of rules that look at the
-reference were counted on GSM8K's training set with synthetic noise (benchmarks/labels.py, docs/labels.md); those of
-rules that look at the solution only, where changing a reference changes nothing, were set by reading what they list.
-Votes bring their own weight (`votes`), times a factor below one, because models err together.
+oftener it is seen when the reference is wrong than when it is right. `reach` was counted on GSM8K's training set with
+synthetic noise; the others were set by reading what the rules list there and how much of it is wrong (docs/labels.md).
+`benchmarks/labels.py` shows how scores and frequencies agree. Votes bring their own weight (`votes`), times a factor
+below one, because models err together.
 
 What this module does not do: find anything.
 """
@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
+from mario.grade import answer_type
 from mario.labels.rules import Finding, number_of
 from mario.labels.suspects import Evidence, SuspectKind
 from mario.labels.votes import Answer, Models
@@ -32,6 +33,8 @@ WEIGHTS = {
     "integrality": 2.5,
     "bounds": 2.5,
     "origin": 0.7,
+    "reach": 1.0,
+    "type": 1.2,
     "slip_in_text": -4.5,
     "agreement": 1.5,
 }
@@ -50,6 +53,10 @@ def weigh(findings: Sequence[Finding], answers: Sequence[Answer], models: Models
         if (slip := _slip(reference, answers[1].text)) is not None:
             says = f"{reference} and {answers[1].text} differ by a {slip}, as slips do"
             found.append(("slip", says, SLIPS[slip], answers[1].text, {}))
+        types = answer_type(reference), answer_type(answers[1].text)
+        if types[0] is not types[1]:
+            says = f"the reference is of another type than {answers[1].text} ({types[0].value}, {types[1].value})"
+            found.append(("type", says, WEIGHTS["type"], answers[1].text, {}))
         if any(_same(finding.answer, answers[1].text) for finding in findings):
             says = f"the reference's own solution gives {answers[1].text} too"
             found.append(("agreement", says, WEIGHTS["agreement"], answers[1].text, {}))
