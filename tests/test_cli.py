@@ -16,6 +16,7 @@ import pytest
 
 from mario.cli.app import VERBS
 
+RECIPES = sorted((Path(__file__).resolve().parents[1] / "recipes").glob("*.toml"))
 PROBLEM = {"id": "a", "question": "What is 2 + 3?", "answer": "5", "source": "tests", "split": "test"}
 SOLVED = [
     {"question": "Tim has 4 pens and buys 3. How many has he?", "answer": "He has 4+3=<<4+3=7>>7 pens.\n#### 7"},
@@ -206,6 +207,14 @@ def test_the_calculator_teacher_refuses_what_it_cannot_write(tmp_path: Path, fla
     done = mario("annotate", "p.jsonl", "--solve.temperature", "1", *flags, "--out", "o", cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_is_a_plan(recipe: Path, tmp_path: Path) -> None:
+    done = mario("run", str(recipe), "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stderr.splitlines()) == recipe.read_text().count("\n[stages.")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_space_is_named_and_a_rerun_goes_on(tmp_path: Path) -> None:
