@@ -98,7 +98,7 @@ def suspects_directory(root: Path, count: int, *, hostile: bool = False) -> Path
         for number in range(count)
         for sample in range(3)
     ]
-    write_problems(root / "problems.jsonl", problems)
+    write_jsonl(root / "problems.jsonl", problems)  # keeps lone surrogates, as models write them
     write_jsonl(root / "suspects.jsonl", suspects)
     write_jsonl(root / "trajectories.jsonl", programs)
     return root

@@ -85,7 +85,7 @@ def standing(ledgers: Ledgers, key: Key) -> dict[str, Event]:
 def may_open(reviewer: str, ledgers: Ledgers, key: Key) -> bool:
     """Whether this person may see the others' verdicts: after their own, or when they review nothing themselves."""
     own = ledgers.get(reviewer)
-    return own is None or own.decision(*key) is not None or not any(own.decision(item) for item in own.items())
+    return own is None or own.decision(*key) is not None or not own.decisions
 
 
 def settle(ledgers: Ledgers, key: Key, same: SameAnswer) -> Settled | None:

@@ -89,6 +89,7 @@ class Ledger:
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self.last = 0  # seq of the newest event
         self._layers: dict[str, list[Event]] = {}  # decisions and adjudications of an item, uncovered from the end
+        self.decisions: dict[str, Event] = {}  # what stands, whatever version of the item it was about
         self._versions: dict[str, int] = {}
         self._undoable: list[Event] = []
         self._opened: dict[str, Event | None] = {}  # the decision that stood when the reviewer stopped being blind
@@ -109,13 +110,15 @@ class Ledger:
                     raise ValueError(f"event {event.seq} decides without a judgement")
                 self._layers.setdefault(event.item, []).append(event)
                 self._undoable.append(event)
+                self._settle(event.item)
             case EventKind.UNDO:
                 if not self._undoable or self._undoable[-1].seq != event.undoes:
                     raise ValueError(f"event {event.seq} undoes {event.undoes}, which is not the latest decision")
                 undone = self._undoable.pop()
                 self._layers[undone.item].remove(undone)
+                self._settle(undone.item)
             case EventKind.OPEN:
-                self._opened.setdefault(event.item, self._top(event.item, EventKind.DECIDE))
+                self._opened.setdefault(event.item, self.decisions.get(event.item))
         self.last = event.seq
         if event.kind is not EventKind.OPEN:
             self._versions[event.item] = event.seq
@@ -135,11 +138,11 @@ class Ledger:
 
     def decision(self, item: str, hash: str | None = None) -> Event | None:
         """The decision that stands; none when it was made about another version of the item than `hash`."""
-        return _fitting(self._top(item, EventKind.DECIDE), hash)
+        return _fitting(self.decisions.get(item), hash)
 
     def blind(self, item: str, hash: str | None = None) -> Event | None:
         """The decision as it stood before the reviewer could know another's."""
-        found = self._opened[item] if item in self._opened else self._top(item, EventKind.DECIDE)
+        found = self._opened[item] if item in self._opened else self.decisions.get(item)
         return _fitting(found, hash)
 
     def adjudication(self, item: str, hash: str | None = None) -> Event | None:
@@ -152,9 +155,12 @@ class Ledger:
         """What an undo would take back."""
         return self._undoable[-1] if self._undoable else None
 
-    def items(self) -> list[str]:
-        """Items with anything standing, in the order of their first decision."""
-        return [item for item, layers in self._layers.items() if layers]
+    def _settle(self, item: str) -> None:
+        top = self._top(item, EventKind.DECIDE)
+        if top is None:
+            self.decisions.pop(item, None)
+        else:
+            self.decisions[item] = top
 
     def _top(self, item: str, kind: EventKind) -> Event | None:
         return next((event for event in reversed(self._layers.get(item, ())) if event.kind is kind), None)

@@ -10,7 +10,7 @@ What this module does not do: deciding, and writing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, TypeVar
@@ -19,6 +19,7 @@ from mario.data.patches import problem_hash
 from mario.errors import StoreError, UsageError
 from mario.labels.suspects import SUSPECTS, TRAJECTORIES, Suspect
 from mario.provenance import content_hash, from_json
+from mario.review.events import Event
 from mario.review.outcome import Reviewed
 from mario.store.jsonl import parse_object
 from mario.types import Problem, Trajectory
@@ -64,8 +65,9 @@ class Items:
         self._programs: dict[tuple[str, int], Place] = {}
         self.subject: Subject
         for place, row in self._walk(root / "problems.jsonl"):
-            problem = self._record(Problem, row, place)
-            self._problems[problem.id] = (place, problem_hash(problem), problem.question[:_SEARCHED].lower())
+            name, question, answer = self._fields(place, row, "id", "question", "answer")
+            hash = problem_hash(Problem(name, question, answer, "", ""))
+            self._problems[name] = (place, hash, question[:_SEARCHED].lower())
         if (root / SUSPECTS).exists():
             self.subject = "labels"
             rows = list(self._suspects(root))
@@ -80,9 +82,14 @@ class Items:
             drawn = {row.item for row in sorted(rows, key=lambda row: _draw(seed, row.item))[:sample]}
             rows = [row for row in rows if row.item in drawn]
         self.rows = rows
+        self._hashes = {row.item: row.hash for row in rows}
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def count(self, decisions: Mapping[str, Event]) -> int:
+        """How many of the items are decided, as they are now."""
+        return sum(self._hashes.get(item) == event.hash for item, event in decisions.items())
 
     def suspect(self, index: int) -> Suspect | None:
         """What the finder says of an item; trajectories have none."""
@@ -111,15 +118,13 @@ class Items:
 
     def _suspects(self, root: Path) -> Iterator[Row]:
         for place, row in self._walk(root / SUSPECTS):
-            suspect = self._record(Suspect, row, place)
-            problem = self._problem_of(suspect.problem_id, place)
-            if problem[1] != suspect.problem_hash:
+            name, hash, kind, sentence = self._fields(place, row, "problem_id", "problem_hash", "kind", "sentence")
+            problem = self._problem_of(name, place)
+            if problem[1] != hash:
                 raise StoreError(
-                    f"{self._where(place)}: made for another version of problem {suspect.problem_id};"
-                    " run mario labels find again"
+                    f"{self._where(place)}: made for another version of problem {name}; run mario labels find again"
                 )
-            words = f"{suspect.problem_id} {suspect.kind} {suspect.sentence} {problem[2]}".lower()
-            yield Row(suspect.problem_id, suspect.problem_hash, suspect.problem_id, None, place, words)
+            yield Row(name, hash, name, None, place, f"{name} {kind} {sentence}".lower() + f" {problem[2]}")
         if (root / TRAJECTORIES).exists():
             for place, row in self._walk(root / TRAJECTORIES):
                 self._programs[row["problem_id"], row["sample_index"]] = place
@@ -158,6 +163,14 @@ class Items:
         file = self._files[place.file]
         file.seek(place.offset)
         return self._record(kind, parse_object(file.readline(), self._where(place)), place)
+
+    def _fields(self, place: Place, row: dict[str, Any], *names: str) -> list[str]:
+        """Texts of a row; whole records are only made when they are shown."""
+        found = [row.get(name) for name in names]
+        for name, text in zip(names, found, strict=True):
+            if not isinstance(text, str):
+                raise StoreError(f"{self._where(place)}: field {name!r} must be text, got {text!r}; make the file anew")
+        return [str(text) for text in found]
 
     def _record(self, kind: type[T], row: dict[str, Any], place: Place) -> T:
         try:

@@ -100,7 +100,6 @@ def item_values(items: Items, ledger: Ledger, index: int, view: View) -> dict[st
     problem, suspect = items.problem(index), items.suspect(index)
     decided = ledger.decision(row.item, row.hash)
     undoable = ledger.undoable()
-    decided_count = sum(ledger.decision(r.item, r.hash) is not None for r in items.rows)
     return {
         "index": index,
         "row": row,
@@ -120,7 +119,7 @@ def item_values(items: Items, ledger: Ledger, index: int, view: View) -> dict[st
         "previous": next((position for position in reversed(found) if position < index), None),
         "next": next((position for position in found if position > index), None),
         "place": _place(found, index),
-        "progress": (decided_count, len(items)),
+        "progress": (items.count(ledger.decisions), len(items)),
         "view": view,
         "shows": shows(items),
     }

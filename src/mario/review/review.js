@@ -90,4 +90,5 @@
     document.querySelector("h1")?.focus({ preventScroll: true });
   });
   dress(document);
+  document.addEventListener("DOMContentLoaded", () => (document.documentElement.dataset.ready = "")); // htmx has begun
 })();
