@@ -11,7 +11,11 @@ from pathlib import Path
 from mario.cli import data, labels
 from mario.cli.app import VERBS, main
 
-SUBVERBS = [*(f"data {name}" for name in data.SUBVERBS), *(f"labels {name}" for name in labels.SUBVERBS)]
+SUBVERBS = [
+    *(f"data {name}" for name in data.SUBVERBS),
+    *(f"labels {name}" for name in labels.SUBVERBS),
+    "review export",
+]
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
 
 

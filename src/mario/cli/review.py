@@ -69,7 +69,7 @@ def _serve(root: Path, config: ReviewConfig) -> int:
     book = Book(root, config.reviewer)
     listening = _listen(config.port)
     guard = Guard(listening.getsockname()[1])
-    say(f"{len(items):,} items, {config.reviewer} has decided {len(book.own.items()):,}; open this address:")
+    say(f"{len(items):,} items, {config.reviewer} has decided {len(book.own.decisions):,}; open this address:")
     print(guard.address, flush=True)
     app = build_app(Desk(items, book, guard))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
