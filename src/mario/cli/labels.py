@@ -42,7 +42,10 @@ def run(argv: list[str]) -> int:
             return _stats(argv[1:])
         case [] | ["-h"] | ["--help"]:
             lines = "\n".join(f"  mario labels {name:<7}{summary}" for name, summary in SUBVERBS.items())
-            print(f"usage: mario labels VERB [ARGUMENTS]\n\n{lines}\n\nmario labels VERB --help says more.")
+            print(
+                f"usage: mario labels VERB [ARGUMENTS]\n\n{lines}\n\nmario labels VERB --help says more.\n\n"
+                "example: mario labels find problems.jsonl --out runs/suspects"
+            )
             return 0
     raise UsageError(f"{unknown_key(argv[0], list(SUBVERBS), 'verb')}; see: mario labels --help")
 
