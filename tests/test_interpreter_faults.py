@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import platform
 import signal
 import threading
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from mario.interpreter import AsyncInterpreterPool, InterpreterPool, Limits, Tier, probe
+from mario.interpreter import AsyncInterpreterPool, InterpreterPool, Limits, Tier, probe, server
 from mario.types import ObservationStatus as Status
 
 LIMITS = Limits(wall_seconds=30, memory_mb=128)
@@ -176,3 +177,28 @@ def test_a_thousand_awaited_cycles_and_twenty_kills(tier: Tier) -> None:
                 assert (await fresh.run("6 * 7")).output == "42"
 
     asyncio.run(main())
+
+
+LATE = """
+import time
+from guest import family, population
+population.BIRTH_SECONDS, children, seen = 0.01, family.Processes.children, {}
+def late(self):
+    found, now = children(self), time.monotonic()
+    return {child for child in found if now - seen.setdefault(child, now) > 0.1}
+family.Processes.children = late
+runpy.run_module("""
+
+
+def test_a_snippet_whose_snapshot_comes_too_late_leaves_nothing(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine so busy that a fork which was allowed takes longer than the server waits for it."""
+    hasty = server._GUEST.replace("; ", "\n").replace("runpy.run_module(", LATE)
+    monkeypatch.setattr("mario.interpreter.server._GUEST", hasty)
+    clone = {"x86_64": 56, "aarch64": 220}[platform.machine()]
+    fork = f"import ctypes\nif ctypes.CDLL(None).syscall({clone}, 0x8000 | 17, 0, 1, 0, 0) == 0:\n    while True: pass"
+    with InterpreterPool(workers=1, limits=LIMITS, preload=(), tier=tier, recover=True) as pool:
+        with pool.open() as kernel:
+            kernel.run("1")
+            kernel.run(fork)
+        expected = 2 + (tier is Tier.FULL)  # a spare and its snapshot
+        assert eventually(lambda: len(descendants(pool.server_pids()[0])) <= expected, 5)

@@ -52,6 +52,7 @@ class Population:
         self._restless: dict[Kernel, float] = {}  # with a snapshot that still runs, until when it may
         self._permits: dict[Kernel, Permit] = {}
         self._birth: Birth | None = None
+        self._late: set[Kernel] = set()  # allowed to fork, and not seen to in time: on a busy machine they still may
         self._processes = family.Processes() if sys.platform == "linux" else None
         self._watch = None if self._tier == "full" else scratch.Watch(self._scratch)
         self._looked = 0.0
@@ -79,7 +80,8 @@ class Population:
             return int(UNREADY_SECONDS * 1000)
         if self._crowds:
             return int(MEMORY_SECONDS * 1000)
-        return int(WATCH_SECONDS * 1000) if self._watch is not None and self._live else None
+        watched = self._late or (self._watch is not None and self._live)
+        return int(WATCH_SECONDS * 1000) if watched else None
 
     def runs(self, kernel: Kernel) -> bool:
         return self._live.get(kernel.pid) is kernel
@@ -244,8 +246,9 @@ class Population:
             asker.hears_readiness()  # of the older one
             yes = len(known.members) <= family.MAX_FAMILY
         before = self._processes.children() if yes else set()
-        for stray in before - self._live.keys() - self._helpers:  # of a birth that took too long
-            os.kill(stray, signal.SIGKILL)
+        self._end_strays(before)
+        if yes and asker is not None:
+            self._late.discard(asker)  # it can only ask again once its last clone is done
         if family.answer_question(listener, question.number, yes) and yes and asker is not None:
             self._birth = Birth(asker, permit, before, time.monotonic() + BIRTH_SECONDS)
 
@@ -256,8 +259,9 @@ class Population:
             return
         new = self._processes.children() - birth.before - self._live.keys() - self._helpers
         if not new:
-            if time.monotonic() > birth.until:  # the clone failed, or who asked was killed meanwhile
+            if time.monotonic() > birth.until:  # the clone failed, or who asked was killed meanwhile, or is late
                 self._birth = None
+                self._late.add(birth.asker)
             return
         self._birth = None
         pid, kernel = new.pop(), birth.asker
@@ -274,6 +278,11 @@ class Population:
             os.kill(pid, signal.SIGKILL)
             if birth.permit is not None:
                 del self.kernels[birth.permit.number]
+
+    def _end_strays(self, children: set[int]) -> None:
+        """Of births that took too long: nobody waits for them any more."""
+        for stray in children - self._live.keys() - self._helpers:
+            os.kill(stray, signal.SIGKILL)
 
     def reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -328,6 +337,10 @@ class Population:
         if now - self._looked < MEMORY_SECONDS:
             return
         self._looked = now
+        if self._late and self._birth is None and self._processes is not None:
+            alive = {kernel for kernel in self._late if self.runs(kernel)}
+            self._end_strays(self._processes.children())
+            self._late = alive
         for known in self._crowds:
             self._bound_memory(known)
         if self._watch is not None:
