@@ -8,12 +8,13 @@ import os
 import sys
 from pathlib import Path
 
-from mario.cli import data, labels
+from mario.cli import data, labels, train
 from mario.cli.app import VERBS, main
 
 SUBVERBS = [
     *(f"data {name}" for name in data.SUBVERBS),
     *(f"labels {name}" for name in labels.SUBVERBS),
+    *(f"train {name}" for name in train.SUBVERBS),
     "review export",
 ]
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"

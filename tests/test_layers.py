@@ -97,7 +97,7 @@ def test_the_command_line_starts_without_heavy_imports() -> None:
     script = """
 import sys
 import mario.cli.app, mario.cli.data, mario.cli.inspect, mario.cli.augment, mario.cli.annotate
-import mario.cli.train, mario.cli.evaluate, mario.cli.solve, mario.cli.self_train
+import mario.cli.train_sft, mario.cli.evaluate, mario.cli.solve, mario.cli.self_train
 import mario.cli.report, mario.cli.stages, mario.cli.grade, mario.cli.doctor, mario.cli.review
 print([name for name in ("torch", "transformers", "sympy", "openai", "numpy", "datasets") if name in sys.modules])
 """

@@ -31,7 +31,8 @@ from mario.train import directory
 from mario.train.batch import draw, plan_steps
 from mario.train.config import SftConfig
 from mario.train.encode import IGNORED, EncodedRow, encode_all
-from mario.train.sft import SftResult, SourceSet, train_sft
+from mario.train.loop import TrainResult
+from mario.train.sft import SourceSet, train_sft
 from mario.types import Sampling, Source, Span, StopReason, Trajectory
 
 pytestmark = pytest.mark.train
@@ -83,7 +84,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(base: Path, tmp_path_factory: pytest.TempPathFactory) -> SftResult:
+def whole(base: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     """The uninterrupted run that the others are compared with."""
     return train_sft(CONFIG, SOURCES, str(base), tmp_path_factory.mktemp("whole"))
 
@@ -158,7 +159,7 @@ def test_a_value_weight_needs_a_trainer_that_has_a_value_loss(base: Path, tmp_pa
         trainer.training_step(model, trainer.train_dataset[0])
 
 
-def test_a_run_is_the_plain_loop_over_the_plan(base: Path, whole: SftResult) -> None:
+def test_a_run_is_the_plain_loop_over_the_plan(base: Path, whole: TrainResult) -> None:
     from mario.train.trainer import rate_factor
 
     tokenizer = checkpoint.load_tokenizer(base)
@@ -192,14 +193,14 @@ def test_the_rate_rises_then_falls_and_never_wastes_a_step() -> None:
     assert [rate_factor(step, 1, 0) for step in range(2)] == [1, 0]
 
 
-def test_one_seed_gives_one_model(base: Path, whole: SftResult, tmp_path: Path) -> None:
+def test_one_seed_gives_one_model(base: Path, whole: TrainResult, tmp_path: Path) -> None:
     again = train_sft(CONFIG, SOURCES, str(base), tmp_path / "again")
     other = train_sft(replace(CONFIG, seed=1), SOURCES, str(base), tmp_path / "other")
     assert weights(again.directory) == weights(whole.directory) != weights(other.directory)
     assert curve(again.directory) == curve(whole.directory)
 
 
-def test_the_directory_is_a_model_that_says_how_it_was_made(base: Path, whole: SftResult) -> None:
+def test_the_directory_is_a_model_that_says_how_it_was_made(base: Path, whole: TrainResult) -> None:
     tokenizer = checkpoint.load_tokenizer(whole.directory)
     model = checkpoint.load_model(whole.directory)
     assert model.config.use_cache
@@ -234,7 +235,7 @@ def test_progress_is_heard_at_every_step_and_weights_can_be_bfloat16(base: Path,
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "bfloat16"
 
 
-def test_a_finished_run_is_only_read(base: Path, whole: SftResult) -> None:
+def test_a_finished_run_is_only_read(base: Path, whole: TrainResult) -> None:
     before = (whole.directory / "model.safetensors").stat().st_mtime_ns
     heard: list[Any] = []
     again = train_sft(replace(CONFIG, save_seconds=1.0), SOURCES, str(base), whole.directory, heard.append)
@@ -243,7 +244,7 @@ def test_a_finished_run_is_only_read(base: Path, whole: SftResult) -> None:
     assert (whole.directory / "model.safetensors").stat().st_mtime_ns == before
 
 
-def test_a_directory_never_changes_its_run(base: Path, whole: SftResult) -> None:
+def test_a_directory_never_changes_its_run(base: Path, whole: TrainResult) -> None:
     with pytest.raises(StoreError, match=r"was made with train\.learning_rate = 0\.003, and this command says 0\.1"):
         train_sft(replace(CONFIG, learning_rate=0.1), SOURCES, str(base), whole.directory)
     with pytest.raises(StoreError, match="the content of source/text"):
@@ -264,7 +265,7 @@ def test_a_model_that_lies_there_is_not_overwritten(base: Path, tmp_path: Path) 
     assert weights(there) == weights(base)
 
 
-def test_a_finished_run_without_its_model_is_damaged(base: Path, whole: SftResult, tmp_path: Path) -> None:
+def test_a_finished_run_without_its_model_is_damaged(base: Path, whole: TrainResult, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes((whole.directory / "manifest.json").read_bytes())
     with pytest.raises(StoreError, match="its model is gone"):
         train_sft(CONFIG, SOURCES, str(base), tmp_path)
@@ -309,7 +310,7 @@ def wait_until(holds: Callable[[], bool], process: subprocess.Popen[str], second
 
 
 def test_a_killed_run_ends_with_the_same_weights_and_curve(
-    base: Path, whole: SftResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    base: Path, whole: TrainResult, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     process = start(base, tmp_path, save_seconds=0.3, pause=0.1)
     assert process.stdout is not None
@@ -338,7 +339,7 @@ def test_a_killed_run_ends_with_the_same_weights_and_curve(
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_again(
-    base: Path, whole: SftResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base: Path, whole: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(directory, "_LOCK_SECONDS", 0.2)
     process = start(base, tmp_path, save_seconds=3600, pause=0.2)
@@ -354,7 +355,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again(
 
 @pytest.mark.parametrize("limit", [200_000, 500_000])  # the model's weights do not fit; the optimizer's do not
 def test_a_full_disk_is_named_and_space_is_all_it_takes(
-    base: Path, whole: SftResult, tmp_path: Path, limit: int
+    base: Path, whole: TrainResult, tmp_path: Path, limit: int
 ) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))

@@ -122,8 +122,8 @@ class Stage:
 
                 print(export_table(export(self.config, self.out)))
             case "train":
-                from mario.cli.train import table as sft_table
-                from mario.cli.train import train_with_progress
+                from mario.cli.train_sft import table as sft_table
+                from mario.cli.train_sft import train_with_progress
 
                 print(sft_table(train_with_progress(self.config, self.out)))
             case "self-train":
@@ -181,7 +181,7 @@ def _config_class(verb: str, where: str) -> type:
 
             return ExportConfig
         case "train":
-            from mario.cli.train import TrainRecipe
+            from mario.cli.train_sft import TrainRecipe
 
             return TrainRecipe
         case "self-train":

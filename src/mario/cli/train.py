@@ -1,70 +1,26 @@
-"""`mario train sft`: fine-tune on trajectories, learning the model's spans and never the interpreter's."""
+"""`mario train`: one file for each kind of training."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from mario.cli.arguments import Parser, add_settings, resolve
-from mario.cli.places import needs_out
-from mario.cli.progress import Line, duration, say
 from mario.errors import UsageError
-from mario.train.config import SftConfig
+from mario.recipe import unknown_key
 
-if TYPE_CHECKING:
-    from mario.train.sft import SftResult
-
-
-@dataclass(frozen=True, slots=True)
-class TrainRecipe:
-    """Supervised fine-tuning.
-
-    data: output directories of mario annotate; each is one source
-    model: smollm2 (embedded), a local directory or a hub id
-    """
-
-    data: tuple[Path, ...]
-    model: str = "smollm2"
-    train: SftConfig = field(default_factory=SftConfig)
+SUBVERBS = {
+    "sft": "fine-tune on trajectories, learning the model's spans and never the interpreter's",
+}
 
 
 def run(argv: list[str]) -> int:
-    parser = Parser(
-        prog="mario train sft",
-        description="Fine-tune a model on verified trajectories. The output directory is a model like any other, and\n"
-        "resumes when the same command is run again.",
-        epilog="example: mario train sft runs/taught --train.epochs 2 --out runs/model",
-    )
-    parser.add_argument("stage", choices=["sft"], help="sft: supervised fine-tuning")
-    parser.add_argument("data", nargs="*", type=Path, help="output directories of mario annotate")
-    parser.add_argument("--out", type=Path, metavar="DIRECTORY")
-    add_settings(parser, TrainRecipe, skip=("data",), short={"train.seed": "seed"})
-    args = parser.parse(argv)
-    recipe = resolve(TrainRecipe, args, data=args.data)
-    print(table(train_with_progress(recipe, needs_out(args.out, "train"))))
-    return 0
+    match argv[:1]:
+        case ["sft"]:
+            from mario.cli import train_sft
 
-
-def train_with_progress(recipe: TrainRecipe, out: Path) -> SftResult:
-    from mario.train.sft import train_sft
-    from mario.train.sources import kept_rows
-
-    if not recipe.data:
-        raise UsageError("no data given; name the output directories of mario annotate")
-    sources = [kept_rows(root) for root in recipe.data]
-    with Line(f"train {out.name}") as line:
-
-        def show(progress: object) -> None:
-            line.show(str(progress))
-
-        return train_sft(recipe.train, sources, recipe.model, out, show, say)
-
-
-def table(result: SftResult) -> str:
-    sources = "\n".join(f"  {name}: {count}" for name, count in result.sources.items())
-    refused = "".join(f"\n  refused, {reason}: {count}" for reason, count in result.refused.items())
-    return (
-        f"{result.directory}: {result.steps} steps in {duration(result.seconds)}, "
-        f"loss {result.first_loss:.3f} -> {result.last_loss:.3f}\n{sources}{refused}"
-    )
+            return train_sft.run(argv[1:])
+        case [] | ["-h"] | ["--help"]:
+            lines = "\n".join(f"  mario train {name:<9}{summary}" for name, summary in SUBVERBS.items())
+            print(
+                f"usage: mario train KIND [ARGUMENTS] [--setting VALUE …]\n\n{lines}\n\n"
+                "mario train KIND --help lists the settings.\n\nexample: mario train sft runs/taught --out runs/model"
+            )
+            return 0
+    raise UsageError(f"{unknown_key(argv[0], list(SUBVERBS), 'kind of training')}; see: mario train --help")

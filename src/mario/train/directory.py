@@ -72,10 +72,17 @@ def adopt(manifest: Manifest, out: Path) -> Manifest:
 
 
 def _identity(manifest: Manifest) -> dict[str, Any]:
-    settings = manifest.recipe.get("train") or {}
+    tables = {
+        table: settings for table, settings in manifest.recipe.items() if table != "model"
+    }  # its hash is an input
     return {
         "kind": manifest.kind,
-        **{f"train.{name}": value for name, value in settings.items() if name not in _CHANGES_NO_WEIGHT},
+        **{
+            f"{table}.{name}": value
+            for table, settings in tables.items()
+            for name, value in settings.items()
+            if name not in _CHANGES_NO_WEIGHT
+        },
         **{f"the content of {name}": digest for name, digest in manifest.inputs.items()},
     }
 
