@@ -11,7 +11,7 @@ import mario
 
 ROOT = Path(mario.__file__).parent
 LAYERS = [
-    {"types", "errors", "provenance", "recipe"},
+    {"types", "errors", "estimate", "provenance", "recipe"},
     {"process", "transcript", "store", "page"},
     {"grade", "interpreter", "engine", "data"},
     {"value"},
@@ -22,7 +22,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Inside layer 0 the order is fixed too: records first, then errors, then what uses them.
-LAYER_ZERO = ["types", "errors", "provenance", "recipe"]
+LAYER_ZERO = ["types", "errors", "estimate", "provenance", "recipe"]
 
 
 def imports(path: Path) -> set[str]:

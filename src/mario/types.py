@@ -176,6 +176,15 @@ class Trajectory:
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """What a value model says of one attempt: a raw logit at the end of every turn, the last one of the whole."""
+
+    problem_id: str
+    sample_index: int
+    logits: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """A grader's result; `reference` and `answer` are the canonical texts of what it understood."""
 
