@@ -29,7 +29,8 @@ from starlette.routing import Route
 from mario.annotate import AnnotateConfig, annotate
 from mario.cli.progress import attempts_line, forecast_line
 from mario.engine import EngineConfig
-from mario.engine.prices import Price, PriceConfig
+from mario.engine.config import PriceConfig
+from mario.engine.prices import Price
 from mario.engine.spend import Spend, Tokens
 from mario.errors import BudgetReached
 from mario.solve import Forecast, Pilot, Progress, SolveConfig

@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mario.engine import EngineConfig, build_engine
+from mario.engine.config import PriceConfig
 from mario.engine.ledger import Ledger, read_spend
 from mario.engine.pace import BACKOFF_MAX, BACKOFF_SECONDS, Gate, backoff, retry_after
-from mario.engine.prices import Price, PriceConfig, check_budget, price_of
+from mario.engine.prices import Price, check_budget, price_of
 from mario.engine.spend import Tokens
 from mario.errors import BudgetReached, DataError, StoreError, UsageError
 

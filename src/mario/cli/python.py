@@ -81,7 +81,13 @@ def run(argv: list[str]) -> int:
         from mario.cli.repl import converse
 
         with open_pool(config, config.preload) as pool:
-            return converse(pool, config)
+            return converse(
+                pool,
+                python=config.python,
+                wall_seconds=config.wall_seconds,
+                memory_mb=config.memory_mb,
+                seed=config.seed,
+            )
     return _one_snippet(_read(args.file or "-"), config, as_json=args.json, verbose=args.verbose)
 
 

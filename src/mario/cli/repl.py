@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 
 from mario import __version__
 from mario.cli.progress import say
-from mario.cli.python import PythonConfig
 from mario.errors import InterpreterError
 from mario.interpreter import InterpreterPool, Kernel
 from mario.types import Observation, ObservationStatus
@@ -40,12 +39,14 @@ Ctrl-C   stops a running snippet, variables are kept; at the prompt, clears what
 A block ends with an empty line. The limits are flags: mario python --help"""
 
 
-def converse(pool: InterpreterPool, config: PythonConfig) -> int:
+def converse(
+    pool: InterpreterPool, *, python: str | None, wall_seconds: float, memory_mb: int, seed: int | None
+) -> int:
     """Prompt, run and show until Ctrl-D; returns the exit code."""
-    guest = config.python or f"Python {platform.python_version()}"
-    limits = f"{config.wall_seconds:g} s a snippet, {config.memory_mb} MB"
+    guest = python or f"Python {platform.python_version()}"
+    limits = f"{wall_seconds:g} s a snippet, {memory_mb} MB"
     say(f"mario {__version__} · {guest} in the sandbox, walls: {pool.tier} · {limits} · :help")
-    with _history(), Session(lambda: pool.open(config.seed), config.wall_seconds) as session:
+    with _history(), Session(lambda: pool.open(seed), wall_seconds) as session:
         while True:
             try:
                 code = read_snippet(input)

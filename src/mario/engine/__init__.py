@@ -6,6 +6,7 @@ import os
 # same cores slows small batches tenfold; sleeping costs a fifth at most on an idle machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from mario.engine.build import EngineConfig, build_engine
+from mario.engine.build import build_engine
+from mario.engine.config import EngineConfig
 
 __all__ = ["EngineConfig", "build_engine"]

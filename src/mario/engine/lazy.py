@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from mario.engine.build import EngineConfig, build_engine
+from mario.engine.build import build_engine
+from mario.engine.config import EngineConfig
 from mario.engine.ledger import Ledger, ledger_of
 from mario.engine.prices import check_budget
 from mario.engine.protocol import Engine, TextListener

@@ -10,13 +10,10 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mario.engine.config import EngineConfig
 from mario.errors import UsageError
-
-if TYPE_CHECKING:
-    from mario.engine.build import EngineConfig
 
 _MILLION = 1_000_000
 
@@ -35,31 +32,6 @@ class Price:
         cached = self.input if self.cached_input is None else self.cached_input
         dollars = (prompt_tokens - cached_tokens) * self.input + cached_tokens * cached
         return (dollars + completion_tokens * self.output) / _MILLION
-
-
-@dataclass(frozen=True, slots=True)
-class PriceConfig:
-    """What the server charges, in dollars per million tokens.
-
-    input: prompt tokens; without it a dated table of known models is asked
-    cached_input: prompt tokens that the server had in its cache; without it they cost as much as others
-    output: completion tokens
-    """
-
-    input: float | None = None
-    cached_input: float | None = None
-    output: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("input", "cached_input", "output"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < float("inf"):
-                raise UsageError(f"price.{name} must be dollars per million tokens, 0 or more, got {value:g}")
-        if (self.input is None) != (self.output is None):
-            given, lacking = ("input", "output") if self.output is None else ("output", "input")
-            raise UsageError(f"price.{given} is given but price.{lacking} is not; give both")
-        if self.cached_input is not None and self.input is None:
-            raise UsageError("price.cached_input is given but price.input is not; give input and output too")
 
 
 def price_of(config: EngineConfig) -> Price | None:

@@ -10,6 +10,7 @@
 What this package does not do: choose rows (`annotate.select`) or compare them with benchmarks (`data.decontaminate`).
 """
 
-from mario.export.run import FORMS, ExportConfig, Exported, export
+from mario.export.config import FORMS, ExportConfig
+from mario.export.run import Exported, export
 
 __all__ = ["FORMS", "ExportConfig", "Exported", "export"]

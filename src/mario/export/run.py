@@ -22,14 +22,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from mario.annotate.index import Index
 from mario.data.readers import read_problems
 from mario.data.trainingset import Filter, TrainingSet, read_set, rebuilt
-from mario.errors import DataError, UsageError
+from mario.errors import DataError
 from mario.export import forms
 from mario.export.card import Sources, write_card
+from mario.export.config import ExportConfig
 from mario.export.files import JsonLines, Parquet, chat_schema, rl_schema, row_schema
 from mario.export.rows import make_row
 from mario.provenance import code_version, file_hash, installed_version, to_json
@@ -37,36 +38,8 @@ from mario.store import scan_shards, write_json
 from mario.transcript.tools import SYSTEM
 from mario.types import Trajectory
 
-Form = Literal["openai", "trl", "sharegpt", "axolotl", "verl", "traces"]
-FORMS: tuple[Form, ...] = ("openai", "trl", "sharegpt", "axolotl", "verl", "traces")
 _OUTPUTS = ("README.md", "data", "forms", "drops.jsonl", "manifest.json")
 _NOT_WRITABLE = "not writable as inline text"
-
-
-@dataclass(frozen=True, slots=True)
-class ExportConfig:
-    """A data set to publish.
-
-    source: directory of a training set, made by mario annotate, self-train or data decontaminate
-    title: name of the data set in its card
-    description: a sentence or two for the card
-    licence: of the whole, as the hub spells it (mit, cc-by-4.0); none takes the sources' own when they agree
-    forms: beside Parquet and JSON lines: openai, trl, sharegpt, axolotl, verl, traces
-    traces: attempts shown as sessions in the hub's viewer, one file each
-    allow: test sets, as SOURCE-SPLIT, whose problems may be published as training rows
-    """
-
-    source: Path
-    title: str = "Tool-integrated solutions"
-    description: str = ""
-    licence: str | None = None
-    forms: tuple[Form, ...] = FORMS
-    traces: int = 100
-    allow: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.traces < 0:
-            raise UsageError(f"traces must not be negative, got {self.traces}")
 
 
 @dataclass(frozen=True, slots=True)
