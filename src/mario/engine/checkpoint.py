@@ -90,16 +90,23 @@ def load_tokenizer(directory: Path) -> Any:
         raise EngineError(f"model directory {directory}: the tokenizer cannot be read: {first_line(error)}") from error
 
 
-def load_model(directory: Path, *, dtype: Dtype = "auto", device: str = "auto") -> Any:
-    """The causal language model of a directory, in evaluation mode, on its device."""
+def load_model(
+    directory: Path,
+    *,
+    dtype: Dtype = "auto",
+    device: str = "auto",
+    task: Literal["generation", "token-classification"] = "generation",
+) -> Any:
+    """The causal language model (or the token classifier) of a directory, in evaluation mode, on its device."""
     transformers = require_transformers()
     import torch
 
     place = pick_device(device)
     kind = getattr(torch, pick_dtype(dtype, place))
+    classes = {"generation": "AutoModelForCausalLM", "token-classification": "AutoModelForTokenClassification"}
     try:
         with _quiet(transformers):
-            model = transformers.AutoModelForCausalLM.from_pretrained(directory, dtype=kind)
+            model = getattr(transformers, classes[task]).from_pretrained(directory, dtype=kind)
         return model.to(place).eval()
     except Exception as error:  # any class of error, from a broken file to a full GPU
         raise EngineError(f"model directory {directory} cannot be loaded: {first_line(error)}") from error

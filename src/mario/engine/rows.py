@@ -51,6 +51,18 @@ def written(trajectory: Trajectory, tokenizer: Any) -> Written:
     return Written(spans, ids, (tokenizer.eos_token_id,) if missing else ())
 
 
+def reads_back(tokenizer: Any, span: Span, ids: Sequence[int], *, is_first: bool) -> bool:
+    """Whether these ids are this text.
+
+    Our own ids must give it exactly (some tokenizers lowercase, or drop a character). The first span's, and those of
+    generation, may hold more: a BOS token before it, the end token after it. Ids in which the text is not found come
+    from another model's tokenizer.
+    """
+    if span.token_ids is None and not is_first:
+        return _decode(tokenizer, ids) == span.text
+    return any(span.text in _decode(tokenizer, ids, skip_special_tokens=skip) for skip in (False, True))
+
+
 def _conversation(trajectory: Trajectory, tokenizer: Any) -> list[Span]:
     """A chat's messages as labelled spans, each turn up to the token that ends it.
 
@@ -80,3 +92,8 @@ def _conversation(trajectory: Trajectory, tokenizer: Any) -> list[Span]:
         else:
             spans.append(span)
     return spans
+
+
+def _decode(tokenizer: Any, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
+    text: str = tokenizer.decode(ids, skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False)
+    return text

@@ -45,28 +45,13 @@ class RunStore:
             self._lock.close()
             raise StoreError(f"{root} is in use by another process; wait for it or name another --out") from error
         try:
-            self.manifest = self._adopt(manifest, pace)
+            self.manifest = adopt(root, manifest, pace, "name another --out, or remove the directory to start afresh")
             self.trajectories = ShardWriter(root / "trajectories")
             self.journal = Journal(root / "journal.jsonl")
             self.done = {(t.problem_id, t.sample_index) for t in self.scan(sealed=False)}
         except BaseException:
             self._lock.close()
             raise
-
-    def _adopt(self, manifest: Manifest, pace: frozenset[str]) -> Manifest:
-        path = self.root / "manifest.json"
-        if not path.exists():
-            write_json(path, manifest)
-            return manifest
-        found = read_manifest(self.root)
-        ours, theirs = _identity(manifest, pace), _identity(found, pace)
-        if ours != theirs:
-            key, old, new = _first_difference(theirs, ours)
-            raise StoreError(
-                f"{self.root} was made with {key} = {old!r}, and this command says {new!r}; "
-                "name another --out, or remove the directory to start afresh"
-            )
-        return found
 
     def add(self, trajectory: Trajectory) -> None:
         """Keep a finished attempt. No fsync: whatever a power cut takes is rebuilt from the journal without a call."""
@@ -101,6 +86,24 @@ class RunStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def adopt(root: Path, manifest: Manifest, pace: frozenset[str], remedy: str) -> Manifest:
+    """The manifest of a directory: the one that stands there if it says the same, else this one, which is written.
+
+    Raises:
+        StoreError: it was made by another recipe or from other inputs; names the key, and the remedy.
+    """
+    path = root / "manifest.json"
+    if not path.exists():
+        write_json(path, manifest)
+        return manifest
+    found = read_manifest(root)
+    ours, theirs = _identity(manifest, pace), _identity(found, pace)
+    if ours != theirs:
+        key, old, new = _first_difference(theirs, ours)
+        raise StoreError(f"{root} was made with {key} = {old!r}, and this command says {new!r}; {remedy}")
+    return found
 
 
 def read_manifest(root: Path) -> Manifest:

@@ -14,13 +14,13 @@ What this module does not do: it knows no markup (`transcript` made the spans), 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from mario.engine.rows import written
-from mario.types import Source, Span, Trajectory
+from mario.engine.rows import reads_back, written
+from mario.types import Source, Trajectory
 
 IGNORED = -100  # the label that torch's cross entropy skips
 
@@ -97,7 +97,7 @@ def encode(
     input_ids: list[int] = []
     labels: list[int] = []
     for index, (span, ids) in enumerate(zip(row.spans, row.ids, strict=True)):
-        if not _reads_back(tokenizer, span, ids, is_first=index == 0):
+        if not reads_back(tokenizer, span, ids, is_first=index == 0):
             return Refusal(row_id, Reason.NOT_REVERSIBLE, f"span {index}: {span.text[:60]!r}")
         is_trained = span.source is Source.MODEL or (train_on_output and span.source is Source.INTERPRETER)
         input_ids += ids
@@ -110,20 +110,3 @@ def encode(
     if len(input_ids) > max_row_tokens:
         return Refusal(row_id, Reason.TOO_LONG, f"{len(input_ids)} tokens, at most {max_row_tokens}")
     return EncodedRow(row_id, tuple(input_ids), tuple(labels), n_trained)
-
-
-def _reads_back(tokenizer: Any, span: Span, ids: Sequence[int], *, is_first: bool) -> bool:
-    """Whether these ids are this text.
-
-    Our own ids must give it exactly (some tokenizers lowercase, or drop a character). The first span's, and those of
-    generation, may hold more: a BOS token before it, the end token after it. Ids in which the text is not found come
-    from another model's tokenizer.
-    """
-    if span.token_ids is None and not is_first:
-        return _decode(tokenizer, ids) == span.text
-    return any(span.text in _decode(tokenizer, ids, skip_special_tokens=skip) for skip in (False, True))
-
-
-def _decode(tokenizer: Any, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
-    text: str = tokenizer.decode(ids, skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False)
-    return text

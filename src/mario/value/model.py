@@ -1,0 +1,135 @@
+"""A value model in this process: rows of token ids in, a raw logit at every place asked for out.
+
+One idea: one forward over the tokens, nothing generated. The model is a stock token classifier of transformers, whose
+head is one number wide, so every position is nearly free once the network has run; rows are sorted by length, padded
+on the right without a mask (a causal model's real tokens never look at what follows them), as in training.
+
+A row's logits do not depend on its neighbours but for rounding: 1e-4 in float32, more in bfloat16.
+What this module does not do: turn logits into probabilities (`calibrate`), or know what a trajectory is (`score`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from mario.engine import checkpoint
+from mario.errors import EngineError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Token ids, and the places in them at which a value is wanted."""
+
+    input_ids: tuple[int, ...]
+    places: tuple[int, ...]
+
+
+class Scorer(Protocol):
+    """Whatever values prefixes."""
+
+    @property
+    def window(self) -> int | None:
+        """The longest row it takes, where that is known."""
+        ...
+
+    def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+        """The logits of each row at its places.
+
+        Raises:
+            EngineError: the model or its server fails.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class LocalScorer:
+    """`Scorer` over a loaded token classifier; `batch_tokens` bounds one forward, padding included."""
+
+    def __init__(self, model: Any, *, batch_tokens: int = 4096) -> None:
+        self._model = model
+        self._batch_tokens = batch_tokens
+        if hasattr(model, "score"):  # in bfloat16 a value near 4 would be rounded to 1/32, and many would tie
+            model.score.float().register_forward_pre_hook(lambda _, args: (args[0].float(),))
+        self._vocabulary: int = model.get_input_embeddings().weight.shape[0]
+        self.window: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+    @classmethod
+    def load(
+        cls, directory: Path, *, dtype: checkpoint.Dtype = "auto", device: str = "auto", batch_tokens: int = 4096
+    ) -> LocalScorer:
+        """Load a directory that `mario train ovm` wrote.
+
+        Raises:
+            EngineError: it holds no value model, or cannot be loaded.
+        """
+        check_value_model(directory)
+        model = checkpoint.load_model(directory, dtype=dtype, device=device, task="token-classification")
+        return cls(model, batch_tokens=batch_tokens)
+
+    def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+        """See `Scorer.score`; rows come back in the order given."""
+        import torch
+
+        for row in rows:
+            if not 0 <= min(row.input_ids) <= max(row.input_ids) < self._vocabulary:
+                raise EngineError(
+                    f"a row holds token id {max(row.input_ids)}, but the value model has ids below {self._vocabulary}; "
+                    "its tokenizer is another's"
+                )
+        found: list[tuple[float, ...]] = [()] * len(rows)
+        try:
+            with torch.inference_mode():
+                for batch in batches([len(row.input_ids) for row in rows], self._batch_tokens):
+                    for index, logits in zip(batch, self._forward([rows[i] for i in batch]), strict=True):
+                        found[index] = logits
+        except RuntimeError as error:  # torch's, most often a full GPU
+            hint = "; lower value.batch_tokens" if "memory" in str(error).lower() else ""
+            raise EngineError(f"the value model failed: {checkpoint.first_line(error)}{hint}") from error
+        return found
+
+    def _forward(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+        import torch
+
+        ids = torch.zeros(len(rows), max(len(row.input_ids) for row in rows), dtype=torch.long)
+        for i, row in enumerate(rows):
+            ids[i, : len(row.input_ids)] = torch.tensor(row.input_ids)
+        logits = self._model(input_ids=ids.to(self._model.device), use_cache=False).logits[..., 0].float().cpu()
+        return [tuple(logits[i, list(row.places)].tolist()) for i, row in enumerate(rows)]
+
+    def close(self) -> None:
+        self._model = None
+
+
+def check_value_model(directory: Path) -> None:
+    """Whether a directory holds a network with a value head.
+
+    Raises:
+        EngineError: it does not; a head that is not there would be drawn at random without a word.
+    """
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    architecture = str((config.get("architectures") or ["none"])[0])
+    if not architecture.endswith("ForTokenClassification"):
+        raise EngineError(
+            f"{directory} is a {architecture}, which has no value head; train one with: mario train ovm, "
+            "and name its --out"
+        )
+    labels = config.get("num_labels", len(config.get("id2label") or {}))
+    if labels != 1:
+        raise EngineError(f"{directory} classifies tokens into {labels} labels; a value model has 1")
+
+
+def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices in groups of like length, longest first: a batch that is too large fails at once, not at the end."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
