@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SourceSet:
-    """A named set of trajectories and the hash that stands for it in the manifest; read once a run."""
+    """A named set of trajectories and the hash that stands for it in the manifest; read once a run.
+
+    `folder` is where the rows lie, if they lie beside their problems: see `Task.folders`.
+    """
 
     name: str
     trajectories: Iterable[Trajectory]
     content_hash: str
+    folder: Path | None = None
 
 
 def train_sft(
@@ -59,6 +63,7 @@ class _FineTuning(Task):
             raise UsageError(f"training needs one or more sources of different names, got {names}")
         self.sources = sources
         self.inputs = {f"source/{source.name}": source.content_hash for source in sources}
+        self.folders = [source.folder for source in sources if source.folder is not None]
 
     def plan(self, config: SftConfig, tokenizer: Any, window: int) -> Plan:
         rows: dict[str, Sequence[EncodedRow]] = {}

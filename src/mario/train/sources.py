@@ -27,4 +27,4 @@ def kept_rows(root: Path) -> SourceSet:
     Raises:
         StoreError: it holds no sealed rows, or they have changed.
     """
-    return SourceSet(root.name, _Kept(root), verify_shards(root / "kept"))
+    return SourceSet(root.name, _Kept(root), verify_shards(root / "kept"), root / "kept")
