@@ -35,8 +35,8 @@ from mario.types import Trajectory
 Outcomes = Mapping[str, Sequence[str | None]]
 TARGET = 4
 SHAPES = ((0.2, 0.8), (0.5, 0.5), (1.0, 1.0), (0.5, 2.0), (2.0, 2.0))
-VARIETIES = (0.3, 3.0, 30.0)
-ALWAYS_NEW = 1e12  # a variety at which no correct program comes twice
+ALWAYS_NEW = 1e12  # a variety at which no correct program comes twice: every correct sample is a row
+VARIETIES = (0.3, 3.0, 30.0, ALWAYS_NEW)
 HERE = Path(__file__).parent
 
 
@@ -188,7 +188,8 @@ def show_simulated(figures: Path | None, problems: int, seed: int) -> None:
             deep = simulated(shape, variety, problems=problems, depth=64, seed=seed)
             flat = {name: row[:16] for name, row in deep.items()}
             cells = [*compare(flat, 16, (4, 8, 16)), *compare(deep, 64, (16,)), stopping(flat, 16)]
-            print(f"| {shape[0]:g}, {shape[1]:g} | {variety:g} | {' | '.join(cells)} |", flush=True)
+            name = "always new" if variety == ALWAYS_NEW else f"{variety:g}"
+            print(f"| {shape[0]:g}, {shape[1]:g} | {name} | {' | '.join(cells)} |", flush=True)
             if figures and (shape, variety) == ((0.5, 0.5), 3.0):
                 fixed = [(float(k * problems), float(rows_of(deep, k))) for k in range(17)]
                 curves = [

@@ -46,13 +46,13 @@ class SelectConfig(Rules):
     max_copied: largest share of a solution's words copied from the reference solution; 1 never drops
     max_correct: right solutions kept of one problem; none for all
     max_incorrect: wrong ones kept for the value model; 0 for none
-    format: markup of the rows: inline or tools; none leaves them as the teacher wrote, but ReAct becomes inline
+    format: markup of the rows: inline, tools or react; none leaves them as the teacher wrote, but ReAct becomes inline
     workers: processes that grade
     """
 
     max_correct: int | None = 4
     max_incorrect: int = 4
-    format: Literal["inline", "tools"] | None = None
+    format: Literal["inline", "tools", "react"] | None = None
     workers: int = 2
 
     def __post_init__(self) -> None:
