@@ -24,7 +24,7 @@ from mario.store.jsonl import whole_file
 from mario.types import Problem
 
 NAME = "trained_on.txt"
-_SHOWN = 3  # problems named in the error
+_SHOWN = 3  # problems of a set that the error names
 
 
 def fingerprint(question: str) -> str:
@@ -53,36 +53,36 @@ def write_trained(model: Path, folders: Iterable[Path], base: Path) -> None:
 
 
 def trained_on(model: Path, problems: Iterable[Problem], allowed: Collection[str] = ()) -> int:
-    """How many of these problems the model was trained on, all of them of sets (SOURCE-SPLIT) named in `allowed`.
+    """How many of these problems the model was trained on; see `count_known`."""
+    known = _read(model)
+    return count_known(f"{model} was trained on", known, problems, allowed) if known else 0
+
+
+def count_known(who: str, known: Collection[str], problems: Iterable[Problem], allowed: Collection[str] = ()) -> int:
+    """How many of these problems have a known fingerprint, if all of these are of sets named in `allowed`.
+
+    A set's name is SOURCE-SPLIT; `who` opens the message.
 
     Raises:
-        DataError: some are of a set that is not.
+        DataError: some are of other sets.
     """
-    known = _read(model)
-    if not known:
-        return 0
-    allowed_ones = 0
+    count = 0
     found: dict[str, list[str]] = {}
     sizes: Counter[str] = Counter()
     for problem in problems:
         name = f"{problem.source}-{problem.split}"
         sizes[name] += 1
         if fingerprint(problem.question) in known:
-            if name in allowed:
-                allowed_ones += 1
-            else:
+            count += 1
+            if name not in allowed:
                 found.setdefault(name, []).append(problem.id)
     if found:
-        raise DataError(_what_overlaps(model, found, sizes))
-    return allowed_ones
-
-
-def _what_overlaps(model: Path, found: dict[str, list[str]], sizes: Counter[str]) -> str:
-    said = [f"{len(ids)} of the {sizes[name]} problems of {name} ({_some(ids)})" for name, ids in found.items()]
-    return (
-        f"{model} was trained on {'; '.join(said)}; judge it on others, or take those out of the training rows with "
-        f"mario data decontaminate; to judge it on them all the same, add --allow_overlap {','.join(found)}"
-    )
+        said = [f"{len(ids)} of the {sizes[name]} problems of {name} ({_some(ids)})" for name, ids in found.items()]
+        raise DataError(
+            f"{who} {'; '.join(said)}; judge on others, or take those out of the training problems with mario data "
+            f"decontaminate; to judge on them all the same, add --allow_overlap {','.join(found)}"
+        )
+    return count
 
 
 def _some(ids: Sequence[str]) -> str:
