@@ -106,6 +106,8 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
             return kind(value)
         except ValueError:
             raise TypeError(f"{where}: {value!r} is none of {[e.value for e in kind]}") from None
+    if kind is float and value is None:
+        return math.nan  # as `to_json` writes it
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(kind, type) and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):

@@ -65,6 +65,8 @@ def table(summary: Summary) -> str:
     notes = f"{summary.attempts} attempts ({ends})"
     if summary.unscored:
         notes += f"; {summary.unscored} unscored: their reference cannot be read"
+    if summary.trained_on:
+        notes += f"; {summary.trained_on} of the problems were trained on, as was allowed"
     if summary.failures:
         notes += f"; {summary.failures} failed on our side and are in no rate"
     return "\n".join([summary.label, *lines, notes])

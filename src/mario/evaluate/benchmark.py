@@ -3,7 +3,8 @@
 trajectories/    every attempt, sealed: generate once, judge many times
 problems.jsonl   the problems, so that the directory stands alone
 verdicts.jsonl   one verdict an attempt; made anew from the attempts at every call
-summary.json     accuracy, pass@k and maj@k with intervals; counts
+values/          what value models say of the attempts (`mario.value.score`)
+summary.json     accuracy, pass@k, maj@k and every strategy with intervals; counts
 failures.jsonl   attempts our side could not finish: never a wrong answer
 """
 
@@ -15,20 +16,25 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from mario.data.overlap import trained_on
 from mario.data.readers import read_problems, write_problems
 from mario.engine import EngineConfig
 from mario.engine.lazy import LazyEngine
 from mario.errors import UsageError
-from mario.evaluate.metrics import Estimate, Judged, accuracy, majority_at, pass_at
-from mario.grade import grade, group
+from mario.evaluate.metrics import Judged
+from mario.evaluate.summary import Summary, choosing, summarise
+from mario.grade import grade
 from mario.provenance import content_hash, file_hash, to_json
-from mario.solve import Forecast, Pilot, Progress, SolveConfig
+from mario.solve import Forecast, Pilot, SolveConfig
 from mario.solve.attempt import InterpreterConfig, attempt, count_problems
 from mario.solve.run import Listener
+from mario.solve.vote import SelectConfig
 from mario.store import scan_shards, verify_shards, write_json
 from mario.store.jsonl import write_jsonl
 from mario.transcript import Demonstration, format_named
 from mario.types import Problem, Trajectory, Verdict, VerdictStatus
+from mario.value import ValueConfig, ValueModel, read_values, score_run
+from mario.value.score import Listener as ValueListener
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class EvaluateConfig:
     limit: only the first so many problems of each file
     shots: worked examples put before each question
     demonstrations: output directory of `mario annotate` that the worked examples come from
+    allow_overlap: problem sets, as SOURCE-SPLIT, that the model may be judged on although it was trained on them
     """
 
     problems: tuple[Path, ...]
@@ -47,8 +54,11 @@ class EvaluateConfig:
     limit: int | None = None
     shots: int = 0
     demonstrations: Path | None = None
+    allow_overlap: tuple[str, ...] = ()
     engine: EngineConfig = field(default_factory=EngineConfig)
     solve: SolveConfig = field(default_factory=SolveConfig)
+    select: SelectConfig = field(default_factory=SelectConfig)
+    value: ValueConfig = field(default_factory=ValueConfig)
     interpreter: InterpreterConfig = field(default_factory=InterpreterConfig)
 
     def __post_init__(self) -> None:
@@ -60,24 +70,6 @@ class EvaluateConfig:
             raise UsageError(f"shots = {self.shots} needs examples; set demonstrations to an annotated directory")
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """An evaluation in numbers; rates are over scored problems."""
-
-    label: str
-    problems: int
-    attempts: int
-    failures: int
-    unscored: int
-    accuracy: Estimate
-    by_split: dict[str, Estimate]
-    by_level: dict[str, Estimate]
-    pass_at: dict[str, Estimate]
-    majority_at: dict[str, Estimate]
-    stop_reasons: dict[str, int]
-    completion_tokens: int
-
-
 Report = Callable[[str], None]
 
 
@@ -87,6 +79,7 @@ def evaluate(
     on_progress: Listener = lambda *_: None,
     report: Report = lambda _: None,
     on_forecast: Callable[[Forecast], None] = lambda _: None,
+    on_value: ValueListener = lambda _: None,
 ) -> Summary:
     """Attempt, grade, summarise; rerunning goes on where it stopped and recomputes nothing stored.
 
@@ -95,9 +88,17 @@ def evaluate(
 
     Raises:
         BudgetReached: the engine's budget is spent; the summary on disk is of what was attempted.
-        DataError: the problems cannot be read. EngineError, InterpreterError, StoreError: see `solve.attempt`.
+        DataError: the problems cannot be read, or the model was trained on some and their set is not allowed.
+        EngineError, InterpreterError, StoreError: see `solve.attempt`.
     """
     total = _check(config)
+    learnt = _learnt(config)
+    if config.select.needs_values and config.value.model is None and not read_values(out):
+        raise UsageError(
+            f"select = {config.select.strategy} needs values; name a value model: --value.model DIRECTORY, "
+            f"or type: mario value {out} --model DIRECTORY"
+        )
+    model = ValueModel(config.value, report) if config.value.model is not None else None
     demonstrations, inputs = worked_examples(config)
     label = config.label or config.engine.model
     pilot = Pilot(lambda: _problems(config), total, config.solve.samples)
@@ -116,15 +117,20 @@ def evaluate(
     )
     write_problems(out / "problems.jsonl", _problems(config))
     judged = _judge(out) if progress.done else []
-    summary = _summary(label, total, judged, progress)
+    if model is not None and judged:
+        score_run(out, model, on_value)
+        model.close()
+    values = read_values(out, report) if judged else []
+    choice = choosing(judged, values, config.select, model.name if model else None)
+    summary = summarise(label, total, judged, progress, choice, learnt)
     write_json(out / "summary.json", summary)
     if progress.spent is not None:
         raise progress.spent
     return summary
 
 
-# Where a file lies and what a table calls it change no result.
-_NO_RESULT = ("problems", "label", "demonstrations")
+# Where a file lies and what a table calls it change no attempt, nor does what is chosen among them afterwards.
+_NO_RESULT = ("problems", "label", "demonstrations", "select", "value", "allow_overlap")
 
 
 def _problems(config: EvaluateConfig) -> Iterator[Problem]:
@@ -136,6 +142,12 @@ def _check(config: EvaluateConfig) -> int:
     if not config.problems:
         raise UsageError("no problems given; name a file or the directory that mario data made")
     return count_problems(_problems(config), ", ".join(map(str, config.problems)))
+
+
+def _learnt(config: EvaluateConfig) -> int:
+    """How many of the problems a model that takes part was trained on; an error unless their set is allowed by name."""
+    models = {config.engine.model, config.value.model}
+    return max(trained_on(Path(model), _problems(config), config.allow_overlap) for model in models if model)
 
 
 def worked_examples(config: EvaluateConfig) -> tuple[tuple[Demonstration, ...], dict[str, str]]:
@@ -193,30 +205,3 @@ def _verdict(problem: Problem, trajectory: Trajectory) -> Verdict:
             return verdict
         return Verdict(VerdictStatus.ANSWER_UNPARSED, f"no answer: {trajectory.stop_reason.value}", verdict.reference)
     return grade(problem.answer, trajectory.answer)
-
-
-def _summary(label: str, total: int, judged: list[Judged], progress: Progress) -> Summary:
-    counts = progress.counts()
-    most = max((row.trajectory.sample_index + 1 for row in judged), default=1)
-    ks = [k for k in (1, 2, 4, 8, 16, 32, 64) if k <= most] if most > 1 else []
-    return Summary(
-        label=label,
-        problems=total,
-        attempts=progress.done,
-        failures=progress.failed,
-        unscored=sum(not row.scored for row in judged),
-        accuracy=accuracy(judged),
-        by_split=_by(judged, lambda row: row.problem.split),
-        by_level=_by(judged, lambda row: row.problem.level or ""),
-        pass_at={str(k): pass_at(judged, k) for k in ks},
-        majority_at={str(k): majority_at(judged, k, group) for k in ks},
-        stop_reasons=counts["stop_reasons"],
-        completion_tokens=counts["completion_tokens"],
-    )
-
-
-def _by(judged: list[Judged], key: Callable[[Judged], str]) -> dict[str, Estimate]:
-    parts: dict[str, list[Judged]] = {}
-    for row in judged:
-        parts.setdefault(key(row), []).append(row)
-    return {name: accuracy(rows) for name, rows in sorted(parts.items()) if name}

@@ -1,15 +1,16 @@
-"""Numbers with their uncertainty: accuracy, pass@k, maj@k, and the paired comparison of two runs.
+"""Numbers with their uncertainty: accuracy, pass@k, and the paired comparison of two runs.
 
 One idea: a problem is the unit of chance. Samples of one problem are not independent, so intervals are taken over
 problems. A problem whose reference cannot be read is unscored: it is counted, and left out of every rate.
 
-Axes: N problems, K samples a problem. What this module does not do: grade, or read a store.
+Axes: N problems, K samples a problem. What this module does not do: grade, read a store, or choose among samples
+(`choices`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -24,7 +25,7 @@ __all__ = [
     "by_problem",
     "clustered",
     "compare",
-    "majority_at",
+    "compare_outcomes",
     "pass_at",
     "pass_at_k",
     "wilson",
@@ -81,25 +82,6 @@ def pass_at(judged: Iterable[Judged], k: int) -> Estimate:
     return clustered([rate for rate in rates if not math.isnan(rate)])
 
 
-Grouper = Callable[[Sequence[str | None]], Sequence[Sequence[int]]]
-
-
-def majority_at(judged: Iterable[Judged], k: int, group: Grouper) -> Estimate:
-    """maj@k: the first k samples vote by equivalence class; `group` is `mario.grade.group`.
-
-    A tie goes to the class whose first member comes first; samples without an answer do not vote.
-    """
-    rates: list[float] = []
-    for rows in by_problem(judged).values():
-        if len(rows) < k:
-            continue
-        votes = rows[:k]
-        classes = group([row.trajectory.answer for row in votes])
-        best = max(classes, key=lambda members: (len(members), -min(members)), default=None)
-        rates.append(float(best is not None and votes[min(best)].correct))
-    return clustered(rates)
-
-
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Two runs on the same problems: how often only one of them is right, and how likely that is by chance."""
@@ -117,9 +99,13 @@ class Comparison:
 
 
 def compare(first: Iterable[Judged], second: Iterable[Judged]) -> Comparison:
-    """Pair two runs by problem (sample 0 of each); exact McNemar test, doi 10.1007/BF02295996."""
+    """Pair two runs by problem (sample 0 of each)."""
     left, right = by_problem(first), by_problem(second)
-    pairs = [(left[key][0].correct, right[key][0].correct) for key in left if key in right]
+    return compare_outcomes([(left[key][0].correct, right[key][0].correct) for key in left if key in right])
+
+
+def compare_outcomes(pairs: Sequence[tuple[bool, bool]]) -> Comparison:
+    """Two ways on the same problems, one pair a problem; exact McNemar test, doi 10.1007/BF02295996."""
     only_first = sum(a and not b for a, b in pairs)
     only_second = sum(b and not a for a, b in pairs)
     both = sum(a and b for a, b in pairs)

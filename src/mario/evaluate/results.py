@@ -3,29 +3,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mario.data.readers import read_problems
 from mario.errors import StoreError
-from mario.evaluate.metrics import Estimate, Judged
+from mario.evaluate.metrics import Comparison, Estimate, Judged
 from mario.provenance import from_json
 from mario.store import read_jsonl, scan_shards
 from mario.store.run import read_manifest
 from mario.types import Manifest, Trajectory, Verdict
+from mario.value import Valued, read_values
+from mario.value.calibrate import Quality
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """One evaluation, whole. `estimates` are the rates over several samples, such as `maj@8`, at the largest k."""
+    """One evaluation, whole.
+
+    curves: rates over k samples by strategy and then by k; pass@k is named `pass`
+    compared: the strategies that go by values against the majority
+    quality: how good the values are, by value model
+    values: the values themselves
+    """
 
     label: str
     manifest: Manifest
     judged: tuple[Judged, ...]
     failures: int
-    estimates: Mapping[str, Estimate]
+    curves: Mapping[str, Mapping[int, Estimate]]
+    compared: Mapping[str, Comparison]
+    quality: Mapping[str, Quality]
+    values: Sequence[Valued]
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """The rates over several samples, such as `maj@8`, at the largest k."""
+        found = {}
+        for name, rates in self.curves.items():
+            if rates:
+                k = max(rates)
+                found[f"{'maj' if name == 'majority' else name}@{k}"] = rates[k]
+        return found
 
 
 def read_results(root: Path) -> Results:
@@ -42,18 +63,19 @@ def read_results(root: Path) -> Results:
     try:
         summary = json.loads((root / "summary.json").read_text(encoding="utf-8"))
         label = str(summary["label"])
-        estimates = _at_largest_k("pass", summary["pass_at"]) | _at_largest_k("maj", summary["majority_at"])
+        choice = summary.get("choosing", {"rates": {"majority": summary["majority_at"]}})
+        curves = {"pass": _by_k(summary["pass_at"])}
+        curves |= {name: _by_k(rates) for name, rates in choice.get("rates", {}).items()}
+        compared = {name: from_json(Comparison, found) for name, found in choice.get("compared", {}).items()}
+        values = {name: from_json(Quality, found) for name, found in choice.get("values", {}).items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{root} holds no finished evaluation; run mario evaluate on it again") from error
     failures = sum(1 for _ in read_jsonl(root / "failures.jsonl"))
-    return Results(label, manifest, tuple(_join(root)), failures, estimates)
+    return Results(label, manifest, tuple(_join(root)), failures, curves, compared, values, read_values(root))
 
 
-def _at_largest_k(name: str, rates: Mapping[str, Any]) -> dict[str, Estimate]:
-    if not rates:
-        return {}
-    k = max(rates, key=int)
-    return {f"{name}@{k}": from_json(Estimate, rates[k])}
+def _by_k(rates: Mapping[str, Any]) -> dict[int, Estimate]:
+    return {int(k): from_json(Estimate, rate) for k, rate in rates.items()}
 
 
 def _join(root: Path) -> Iterator[Judged]:

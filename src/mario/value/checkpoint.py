@@ -19,7 +19,6 @@ from mario.provenance import from_json
 from mario.store import write_json
 
 CARD = "ovm.json"
-TRAINED = "trained_problems.txt"  # one problem id a line: nothing is calibrated on these
 
 Target = Literal["sigmoid", "tanh"]
 Positions = Literal["token", "step", "last"]
@@ -73,9 +72,3 @@ def read_card(directory: Path) -> OvmCard:
 def write_card(directory: Path, card: OvmCard) -> None:
     """Replace the card, whole or not at all."""
     write_json(directory / CARD, card)
-
-
-def trained_problems(directory: Path) -> frozenset[str]:
-    """Ids of the problems that the value model was trained on, where its directory says so."""
-    path = directory / TRAINED
-    return frozenset(path.read_text(encoding="utf-8").splitlines()) if path.exists() else frozenset()
