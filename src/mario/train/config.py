@@ -1,11 +1,40 @@
-"""The settings of supervised fine-tuning, with their defaults; imports nothing heavy."""
+"""The settings of every kind of training, with their defaults; imports nothing heavy."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mario.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class LoraConfig:
+    """Low-rank adapters (arXiv 2106.09685): the weights stand still, and what is added to them is learnt.
+
+    rank: of the adapters, such as 16; none trains every weight
+    alpha: adapters are scaled by alpha / rank; none is twice the rank
+    dropout: on what goes into an adapter
+    targets: names of the layers that get one, such as q_proj,v_proj; none is every linear layer but the head
+
+    Raises:
+        UsageError: a value is impossible; names it.
+    """
+
+    rank: int | None = None
+    alpha: float | None = None
+    dropout: float = 0.0
+    targets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "alpha"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"lora.{name} must be above 0, got {value}")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"lora.dropout must be at least 0 and below 1, got {self.dropout}")
+        if self.rank is None and (self.alpha is not None or self.dropout or self.targets):
+            raise UsageError("lora settings are given, but no lora.rank; set it, for example to 16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +53,12 @@ class SftConfig:
     max_row_tokens: longer trajectories are refused, never cut
     train_on_output: learn the interpreter's output too; for the ablation only
     seed: of the order of rows
-    dtype: of the arithmetic; auto is bfloat16 where the processor has it; master weights are always float32
+    dtype: of the arithmetic; auto is bfloat16 where the processor has it; weights that learn are always float32
     device: auto, cpu, cuda or mps
     save_dtype: of the weights written at the end
     save_seconds: time between checkpoints (for 135M parameters 1.6 GB each)
+    gradient_checkpointing: compute activations twice and keep few: much less memory for about a third more time
+    track: also send the metrics to trackio (on this machine) or wandb; metrics.jsonl is always written
 
     Raises:
         UsageError: a value is impossible; names it.
@@ -49,6 +80,9 @@ class SftConfig:
     device: str = "auto"
     save_dtype: Literal["float32", "bfloat16"] = "bfloat16"
     save_seconds: float = 75.0
+    gradient_checkpointing: bool = False
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    track: Literal["none", "trackio", "wandb"] = "none"
 
     def __post_init__(self) -> None:
         above_zero = ("learning_rate", "max_grad_norm", "epochs", "tokens_per_source", "tokens_per_step")

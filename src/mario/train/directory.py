@@ -9,16 +9,19 @@ import contextlib
 import fcntl
 import shutil
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mario.errors import MissingExtra, StoreError, TrainingError
+from mario.provenance import to_json
 from mario.store.jsonl import storing
 from mario.store.run import read_manifest
+from mario.train.config import SftConfig
 from mario.types import Manifest
 
-_CHANGES_NO_WEIGHT = {"save_seconds"}  # a run may resume with another value
+_CHANGES_NO_WEIGHT = {"save_seconds", "track"}  # a run may resume with another value
 _LOCK_SECONDS = 10.0
 _WRITER_MARKS = ("inline_container", "PytorchStreamWriter", "I/O error")  # in torch's and safetensors' messages
 
@@ -60,6 +63,10 @@ def adopt(manifest: Manifest, out: Path) -> Manifest:
         return manifest
     found = read_manifest(out)
     old, new = _identity(found), _identity(manifest)
+    known = {f"train.{name}": value for name, value in to_json(SftConfig()).items()}
+    for key in known.keys() - old.keys():  # a setting that is younger than the directory
+        if key in new:
+            old[key] = known[key]
     for key in sorted({*old, *new}):
         if old.get(key) != new.get(key):
             raise StoreError(
@@ -88,8 +95,9 @@ def _identity(manifest: Manifest) -> dict[str, Any]:
 
 
 def check_space(network: Any, out: Path) -> None:
-    """Two checkpoints of three float32 tensors a weight stand side by side for a moment; then comes the model."""
-    needed = 4 * network.num_parameters() * 7
+    """Two checkpoints of three float32 tensors a trained weight stand side by side for a moment; then the model."""
+    learning = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    needed = 4 * (6 * learning + sum(parameter.numel() for parameter in network.parameters()))
     free = shutil.disk_usage(out).free
     if free < needed:
         raise StoreError(
@@ -107,7 +115,9 @@ def quiet() -> Iterator[None]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of one library about another
+            yield
     finally:
         logging.set_verbosity(level)
         if had_bars:

@@ -4,6 +4,7 @@
     out/manifest.json    recipe, input hashes, token counts per source; its `seconds` say that the run is done
     out/metrics.jsonl    a line for each optimizer step
     out/refused.jsonl    the rows that were not trained on, with the reason
+    out/trained_on.txt   fingerprints of the questions that were (`data.overlap`)
     out/checkpoints/     what resuming needs; removed when done
 
 One idea: rerunning the same call is how a run resumes. It goes on from the last whole checkpoint to the weights an
@@ -16,6 +17,7 @@ when training begins, and runs on one device.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import shutil
 from abc import ABC, abstractmethod
@@ -25,9 +27,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mario.data.overlap import write_trained
 from mario.engine import checkpoint
-from mario.errors import DataError, TrainingError
-from mario.provenance import from_json, make_manifest, to_json
+from mario.errors import DataError, MissingExtra, TrainingError
+from mario.provenance import derive_seed, from_json, make_manifest, to_json
 from mario.store.jsonl import write_json, write_jsonl
 from mario.train.batch import SourceCount, Step
 from mario.train.config import SftConfig
@@ -87,11 +90,15 @@ class Task(ABC):
     """What one kind of training adds to the loop.
 
     kind: of the manifest; recipe: its settings but for `model` and `train`; inputs: content hash of each source
+    full: names of modules that are trained whole where the rest gets adapters (LoRA), such as a new head
+    folders: of rows, each beside its `problems.jsonl`; the model's directory carries fingerprints of what they answer
     """
 
     kind: str
     recipe: Mapping[str, Any]
     inputs: Mapping[str, str]
+    full: Sequence[str] = ()
+    folders: Sequence[Path] = ()
 
     @abstractmethod
     def plan(self, config: SftConfig, tokenizer: Any, window: int) -> Plan:
@@ -128,7 +135,10 @@ def train(
         DataError: a source has nothing to train on, or too little for the token budget.
         StoreError: `out` holds another run, is in use, or has no space.
         TrainingError: the loss is not finite, or memory is out; names the step.
+        MissingExtra: a library that a setting asks for is not installed.
     """
+    if config.track != "none" and importlib.util.find_spec(config.track) is None:
+        raise MissingExtra(config.track, "track")
     directory = checkpoint.resolve(model, report)
     manifest = make_manifest(
         task.kind,
@@ -165,7 +175,7 @@ def _train(
     write_jsonl(out / "refused.jsonl", plan.refusals)
     report("loading the model")
     device = checkpoint.pick_device(config.device)
-    network = task.prepare(checkpoint.load_model(directory, dtype="float32", device=device))
+    network = load(task, config, directory, device)
     check_space(network, out)
     write_json(out / "manifest.json", manifest)  # from here on the directory is this run's
 
@@ -183,7 +193,8 @@ def _train(
     with contextlib.closing(keeper), translated(out), quiet():
         trainer = _trainer(task, config, network, device, plan, keeper, out)
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-        _save(task, trainer.model, tokenizer, config, out)
+        _save(task, trainer.model, tokenizer, config, manifest, out)
+        write_trained(out, task.folders, directory)
     counts = {
         "sources": to_json(dict(plan.sources)),
         "refused": plan.refused(),
@@ -195,6 +206,21 @@ def _train(
     manifest = replace(manifest, counts=counts, seconds=round(keeper.seconds, 3))
     write_json(out / "manifest.json", manifest)
     return manifest
+
+
+def load(task: Task, config: SftConfig, directory: Path, device: str) -> Any:
+    """The network as it trains: what learns is float32, what is frozen under adapters in the arithmetic's format."""
+    from mario.train.adapt import checkpoint_activations, with_adapters
+
+    has_adapters = config.lora.rank is not None
+    frozen: checkpoint.Dtype = "bfloat16" if has_adapters and _computes_in_bfloat16(config, device) else "float32"
+    with quiet():
+        network = task.prepare(checkpoint.load_model(directory, dtype=frozen, device=device))
+        if config.gradient_checkpointing:
+            checkpoint_activations(network)
+        if has_adapters:
+            network = with_adapters(network, config.lora, full=task.full, seed=derive_seed(config.seed, "adapters"))
+    return network
 
 
 def _trainer(task: Task, config: SftConfig, network: Any, device: str, plan: Plan, keeper: Keeper, out: Path) -> Any:
@@ -219,7 +245,8 @@ def _trainer(task: Task, config: SftConfig, network: Any, device: str, plan: Pla
         logging_steps=1,
         logging_nan_inf_filter=False,  # a loss that is not finite stops the run
         save_strategy="no",  # the keeper asks for checkpoints, by time
-        report_to="none",
+        report_to=config.track,
+        run_name=out.name,
         log_level="error",
         disable_tqdm=True,
         dataloader_pin_memory=False,
@@ -244,12 +271,18 @@ def _computes_in_bfloat16(config: SftConfig, device: str) -> bool:
     return device != "mps" and checkpoint.pick_dtype(config.dtype, device) == "bfloat16"
 
 
-def _save(task: Task, network: Any, tokenizer: Any, config: SftConfig, out: Path) -> None:
+def _save(task: Task, network: Any, tokenizer: Any, config: SftConfig, manifest: Manifest, out: Path) -> None:
     """Write the directory beside its place and move the weights last, so that half a model never looks whole."""
     import torch
 
+    from mario.train.adapt import ADAPTER, merged, save_adapter
+
     building = out / ".building"
     shutil.rmtree(building, ignore_errors=True)
+    shutil.rmtree(out / ADAPTER, ignore_errors=True)
+    if config.lora.rank is not None:
+        save_adapter(network, building / ADAPTER, manifest.recipe["model"])
+        network = merged(network, getattr(torch, config.save_dtype))
     network.config.use_cache = True  # the trainer turns it off
     network.generation_config.eos_token_id = _end_tokens(network.generation_config.eos_token_id, tokenizer)
     task.write(network.to(getattr(torch, config.save_dtype)), building)
