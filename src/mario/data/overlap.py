@@ -46,7 +46,7 @@ def questions_of(folder: Path) -> set[str]:
 
 def write_trained(model: Path, folders: Iterable[Path], base: Path) -> None:
     """Write what `model` learnt from these folders of rows, and what its base had learnt."""
-    found = set(_read(base)).union(*map(questions_of, folders))
+    found = set(read_trained(base)).union(*map(questions_of, folders))
     if found:
         with whole_file(model / NAME) as file:
             file.writelines(f"{one}\n".encode("ascii") for one in sorted(found))
@@ -54,7 +54,7 @@ def write_trained(model: Path, folders: Iterable[Path], base: Path) -> None:
 
 def trained_on(model: Path, problems: Iterable[Problem], allowed: Collection[str] = ()) -> int:
     """How many of these problems the model was trained on; see `count_known`."""
-    known = _read(model)
+    known = read_trained(model)
     return count_known(f"{model} was trained on", known, problems, allowed) if known else 0
 
 
@@ -90,7 +90,8 @@ def _some(ids: Sequence[str]) -> str:
     return ", ".join(ids[:_SHOWN]) + more
 
 
-def _read(model: Path) -> frozenset[str]:
+def read_trained(model: Path) -> frozenset[str]:
+    """Fingerprints of the questions that a model learnt; none for a model made elsewhere."""
     try:
         return frozenset((model / NAME).read_text(encoding="ascii").split())
     except FileNotFoundError:

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from mario.annotate.budget import BudgetConfig
 from mario.annotate.select import SelectConfig
+from mario.data.overlap import count_known, fingerprint, questions_of
 from mario.data.readers import read_problems
 from mario.engine import EngineConfig
 from mario.errors import UsageError
@@ -65,6 +66,7 @@ class SelfTrainConfig:
     base: model that every round's training starts from; none takes engine.model
     start: base trains every round from the base model, last from the round before
     test: problems that every round's model is judged on, greedily
+    allow_overlap: sets of test problems, as SOURCE-SPLIT, that may be among those learnt from
     engine: the model of the first round; later rounds sample from what they trained
     """
 
@@ -74,6 +76,7 @@ class SelfTrainConfig:
     base: str | None = None
     start: Literal["base", "last"] = "base"
     test: tuple[Path, ...] = ()
+    allow_overlap: tuple[str, ...] = ()
     engine: EngineConfig = field(default_factory=EngineConfig)
     solve: SampleConfig = field(default_factory=SampleConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
@@ -142,10 +145,12 @@ def self_train(config: SelfTrainConfig, out: Path, watch: Watch = Watch()) -> Se
 
     Raises:
         UsageError: `out` holds other rounds' stages, or there is nothing to learn from.
-        BudgetReached, DataError, EngineError, InterpreterError, StoreError, TrainingError: see the stages.
+        DataError: a test problem is among those learnt from, and its set is not allowed by name.
+        BudgetReached, EngineError, InterpreterError, StoreError, TrainingError: see the stages.
     """
     problems = list(read_problems(config.problems))
     count_problems(problems, str(config.problems))
+    _check_overlap(config, problems)
     result = SelfTrainResult(len(problems), config.budget.target, {}, ())
     judged = out / "before"
     if config.test:
@@ -173,6 +178,14 @@ def self_train(config: SelfTrainConfig, out: Path, watch: Watch = Watch()) -> Se
             result = replace(result, failures=summary.failures)
         result = _stored(out, replace(result, rounds=(*result.rounds[:-1], row)))
     return result
+
+
+def _check_overlap(config: SelfTrainConfig, problems: Sequence[Problem]) -> None:
+    """What every round's model is judged on may not be what it will learn from."""
+    learnt = {fingerprint(problem.question) for problem in problems}
+    learnt.update(*(questions_of(root / "kept") for root in config.data))
+    tested = (problem for path in config.test for problem in read_problems(path))
+    count_known("self-training would learn from", learnt, tested, config.allow_overlap)
 
 
 def _stored(out: Path, result: SelfTrainResult) -> SelfTrainResult:
@@ -234,6 +247,7 @@ def _train(config: SelfTrainConfig, current: str, folder: Path, watch: Watch) ->
 def _judge(config: SelfTrainConfig, model: EngineConfig, out: Path, watch: Watch) -> Summary:
     settings = EvaluateConfig(
         problems=config.test,
+        allow_overlap=config.allow_overlap,
         label=out.name if out.name == "before" else out.parent.name,
         engine=model,
         solve=replace(config.solve, temperature=0.0, top_p=1.0),
