@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from mario.cli.app import main
 from mario.data.patches import PatchAction, apply_patches, read_patches
 from mario.data.readers import read_problems
+from mario.data.trainingset import Filter, read_set
 from mario.errors import StoreError, UsageError
 from mario.grade import is_equivalent
 from mario.review.agreement import differing, kappa, kappas, may_open, settle
@@ -30,6 +31,8 @@ from mario.review.guard import Guard, Refused
 from mario.review.items import Items
 from mario.review.outcome import Reviewed, outcome
 from mario.review.pages import View, following, matching
+from mario.store import scan_shards
+from mario.types import Trajectory
 from review_samples import right_answer, suspects_directory, training_directory
 
 ITEMS = ("a", "b", "c")
@@ -313,6 +316,31 @@ def test_exported_drops_of_a_training_set(tmp_path: Path) -> None:
         ("shelf/2", "reviewed: wrong reasoning"),
     ]
     assert rows[0]["detail"].startswith("guesses; by anna, ")
+
+
+def test_a_reviewed_set_lacks_what_was_dropped_and_can_be_published(tmp_path: Path) -> None:
+    taught, reviewed = tmp_path / "taught", tmp_path / "reviewed"
+    assert main(["data", "wordproblems", "--count", "5", "--out", str(tmp_path / "p")]) == 0
+    assert main(["annotate", str(tmp_path / "p"), "--out", str(taught)]) == 0
+    items = Items(taught)
+    book = Book(taught, "anna")
+    for row, verdict in zip(items.rows[:3], (Verdict.DROP, Verdict.KEEP, Verdict.WRONG_REASONING), strict=True):
+        book.decide(row.item, row.hash, Judgement(verdict, None, "guesses"), seen=0)
+    book.close()
+    assert main(["review", "export", str(taught), "--set", str(reviewed)]) == 0
+    before, after = read_set(taught), read_set(reviewed)
+    assert (before.kept, after.kept, after.problems) == (5, 3, 3)
+    assert after.filters[-1] == Filter(
+        "review", "attempts", 5, 3, {"reviewed: drop": 1, "reviewed: wrong reasoning": 1}
+    )
+    left = [row.problem_id for row in scan_shards(reviewed / "kept", Trajectory)]
+    assert left == [row.problem_id for row in (items.rows[1], *items.rows[3:])]
+    drops = [json.loads(line) for line in (reviewed / "drops.jsonl").read_text().splitlines()]
+    assert [row["problem_id"] for row in drops] == [items.rows[0].problem_id, items.rows[2].problem_id]
+    assert main(["data", "export", str(reviewed), "--out", str(tmp_path / "published")]) == 0
+    assert "| review | attempts | 5 | 3 |" in (tmp_path / "published" / "README.md").read_text()
+    assert main(["review", "export", str(taught), "--set", str(taught)]) == 2
+    assert read_set(taught) == before
 
 
 # ---- who may ask

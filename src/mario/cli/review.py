@@ -91,6 +91,7 @@ def _listen(port: int) -> socket.socket:
 
 def _export(argv: list[str]) -> int:
     from mario.grade import is_equivalent
+    from mario.review.apply import apply_drops
     from mario.review.book import read_ledgers
     from mario.review.items import Items
     from mario.review.outcome import outcome
@@ -99,12 +100,14 @@ def _export(argv: list[str]) -> int:
     parser = Parser(
         prog="mario review export",
         description="Write what was decided: for suspects a patch file that every reader applies (--patches), for a\n"
-        "training set the rows to drop. Items on which reviewers differ are left out until somebody settles them.\n"
-        "Counts and Cohen's kappa go to stderr, or with --json to stdout.",
-        epilog="example: mario review export runs/suspects --out patches.jsonl --min-reviewers 2",
+        "training set the rows to drop, or with --set the set without them. Items on which reviewers differ are left\n"
+        "out until somebody settles them. Counts and Cohen's kappa go to stderr, or with --json to stdout.",
+        epilog="example: mario review export runs/suspects --out patches.jsonl --min-reviewers 2\n"
+        "         mario review export runs/taught --set runs/reviewed",
     )
     parser.add_argument("directory", type=Path, metavar="DIRECTORY", help="a directory that was reviewed")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the file to write; without it, counts only")
+    parser.add_argument("--set", type=Path, metavar="DIRECTORY", help="write the training set without the dropped rows")
     parser.add_argument("--part", choices=("kept", "incorrect"), default="kept", help="rows that were reviewed [kept]")
     parser.add_argument("--min-reviewers", type=int, default=1, help="people who must agree, or one who settled [1]")
     parser.add_argument("--json", action="store_true", help="counts and kappa as JSON on stdout")
@@ -113,9 +116,12 @@ def _export(argv: list[str]) -> int:
         raise UsageError(f"--min-reviewers must be at least 1, got {args.min_reviewers}")
     items = Items(args.directory, part=args.part)
     found = outcome(list(items.reviewed()), read_ledgers(args.directory), is_equivalent, args.min_reviewers)
+    if args.set is not None and items.subject == "labels":
+        raise UsageError(f"{args.directory} holds suspects, not a training set; --set belongs to the latter")
     rows = found.patches if items.subject == "labels" else found.drops
     if args.out is not None:
         write_jsonl(args.out, rows)
+    made = None if args.set is None else apply_drops(args.directory, args.part, found.drops, args.set)
     kappas: list[dict[str, Any]] = [
         {"reviewers": [k.first, k.second], "n": k.n, "agree": k.observed, "by_chance": k.expected, "kappa": k.kappa}
         for k in found.kappas
@@ -131,4 +137,6 @@ def _export(argv: list[str]) -> int:
             f"{len(rows):,} {'patches' if items.subject == 'labels' else 'drops'}"
             + (f" in {args.out}" if args.out else "")
         )
+        if made is not None:
+            say(f"{args.set}: {made.kept:,} rows kept, {made.incorrect:,} incorrect")
     return 0

@@ -23,15 +23,16 @@ from mario.data.decontaminate.benchmark import Benchmark, Thresholds
 from mario.data.decontaminate.config import DecontaminateConfig, Decontamination
 from mario.data.decontaminate.finder import Finder
 from mario.data.decontaminate.page import write_page
-from mario.data.decontaminate.rewrite import DROPS, PROBLEMS, write_left
 from mario.data.jsonl import read_lines
-from mario.data.readers import read_problems
+from mario.data.readers import read_problems, write_problems
+from mario.data.rewrite import DROPS, Why, row_folders, write_rest
 from mario.data.trainingset import NAME, rebuilt
 from mario.errors import DataError, UsageError
 from mario.provenance import content_hash, file_hash, from_json
-from mario.store import verify_shards, write_json
+from mario.store import read_jsonl, verify_shards, write_json
 from mario.store.jsonl import dump_line, whole_file
 
+PROBLEMS = "problems.jsonl"
 MATCHES, REPORT, PAGE = "matches.jsonl", "decontamination.json", "decontamination.html"
 _OUTPUTS = (PROBLEMS, "kept", "incorrect", DROPS, MATCHES, PAGE, NAME, REPORT)
 _QUESTION_FIELDS = ("question", "problem", "prompt")
@@ -49,7 +50,7 @@ def decontaminate(config: DecontaminateConfig, out: Path) -> Decontamination:
     if folder is not None and folder.resolve() == out.resolve():
         raise UsageError(f"{out} is the training set itself; name another --out")
     places = [_named(text) for text in config.against]
-    rows = [name for name in ("kept", "incorrect") if folder and any((folder / name).glob("[0-9]*.jsonl"))]
+    rows = row_folders(folder) if folder else []
     is_set = folder is not None and (folder / NAME).exists()
     key = content_hash(
         {
@@ -85,11 +86,32 @@ def decontaminate(config: DecontaminateConfig, out: Path) -> Decontamination:
         write_page(part / PAGE, made, found.shown)
         undecided = [b for b in made.benchmarks if b["action"] == "undecided"]
         if not undecided:
-            write_left(folder, path, part, rows, found.leaving, made)
+            write_problems(part / PROBLEMS, (p for p in read_problems(path) if p.id not in found.leaving))
+            if folder is not None and (rows or is_set):
+                write_rest(
+                    folder,
+                    part,
+                    lambda _, row: found.leaving.get(row["problem_id"]),
+                    step="decontaminate",
+                    key=key,
+                    compared=made.benchmarks,
+                )
+            else:
+                _write_drops(folder, part, found.leaving)
             write_json(part / REPORT, made)
     if undecided:
         raise DataError(_what_overlaps(undecided, out))
     return made
+
+
+def _write_drops(folder: Path | None, part: Path, leaving: Mapping[str, Why]) -> None:
+    """Of problems without rows."""
+    with whole_file(part / DROPS) as drops:
+        if folder is not None and (folder / DROPS).exists():
+            for _, line in read_jsonl(folder / DROPS):
+                drops.write(dump_line(line))
+        for problem_id, (reason, detail) in leaving.items():
+            drops.write(dump_line({"problem_id": problem_id, "reason": reason, "detail": detail}))
 
 
 def _what_overlaps(undecided: Iterable[Mapping[str, Any]], out: Path) -> str:
