@@ -10,9 +10,9 @@ it in time, and gathers what is small. It needs torch, transformers, peft and ac
     --data DIR       gsm8k/train.jsonl.gz, bench/mawps.jsonl.gz, bench/asdiv.jsonl.gz: rows of question and answer
     --packages DIR   pip install --no-deps --target DIR python-flint: the grader's, for the Python of that machine
 
-State is under --out and must outlast the parts; a part that is killed costs what came after its last checkpoint.
---results takes three small files: environment.txt, results.json (summaries, times, losses of the stages that are
-done) and table.md.
+Other flags go to `mario run` (--stages.samples-code.limit 100). State is under --out and must outlast the parts; a part
+that is killed costs what came after its last checkpoint. --results takes three small files: environment.txt, table.md
+and results.json (summaries, times, losses of the stages that are done).
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ SCALES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "recipe": {},
     "gpu": {
         "train": {"train.tokens_per_source": 1_000_000, "train.tokens_per_step": 4_000, "train.max_tokens": 32_000},
-        "train-ovm": {"train.tokens_per_source": 2_000_000, "train.tokens_per_step": 4_000, "train.max_tokens": 32_000},
+        "train-ovm": {"train.tokens_per_step": 4_000, "train.max_tokens": 32_000},
         "annotate": {"engine.batch_size": 512, "solve.concurrency": 640},
         "evaluate": {"engine.batch_size": 512, "solve.concurrency": 640},
-        "words": {"count": 9_000},
+        "words": {"count": 12_000},
         "gsm8k": {"limit": 7_500},
         "test-shared": {"count": 1_000},
         "test-heldout": {"count": 1_000},
@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--scale", choices=list(SCALES), default="gpu", help="how large [gpu]")
     parser.add_argument("--seed", type=int, default=0, help="of training; another seed needs another --out [0]")
     parser.add_argument("--pack", type=Path, metavar="DIR", help="copy the embedded model to DIR, and end")
-    args = parser.parse_args(argv)
+    args, more = parser.parse_known_args(argv)
     if args.pack:
         return pack(args.pack)
     if not args.model or not args.data:
@@ -95,6 +95,7 @@ def main(argv: list[str] | None = None) -> int:
     command = [sys.executable, "-m", "mario", "run", str(RECIPE), "--out", str(args.out)]
     for stage, setting, value in overrides(tables, args):
         command += [f"--stages.{stage}.{setting}", toml(value)]
+    command += more
     ended = run_until(command, environ, deadline)
     stages = gather(args.out, tables)
     (results / "results.json").write_text(json.dumps(stages, indent=1) + "\n", encoding="utf-8")
