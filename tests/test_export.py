@@ -18,10 +18,12 @@ from typing import Any
 
 import pytest
 
+from mario.annotate import AnnotateConfig, annotate
 from mario.annotate.select import SelectConfig, select
 from mario.cli.app import main
 from mario.data.decontaminate import DecontaminateConfig, decontaminate
 from mario.data.readers import write_problems
+from mario.data.wordproblems import generate
 from mario.errors import DataError, UsageError
 from mario.export import ExportConfig, export, forms
 from mario.export.push import plan_push
@@ -198,6 +200,25 @@ def test_the_card_is_the_hubs_and_counts(source: Path, tmp_path: Path) -> None:
 def test_the_card_says_when_nothing_was_compared(source: Path, tmp_path: Path) -> None:
     export(ExportConfig(source), tmp_path / "out")
     assert "has **not** been decontaminated" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_the_card_tells_of_problems_that_were_cleaned_before_any_attempt(tmp_path: Path) -> None:
+    problems = list(generate("train", 6, seed=2))
+    write_problems(tmp_path / "p" / "problems.jsonl", problems)
+    write_problems(tmp_path / "bench" / "problems.jsonl", [replace(problems[4], id="t/0", source="own", split="test")])
+    clean, taught, out = tmp_path / "clean", tmp_path / "taught", tmp_path / "out"
+    decontaminate(DecontaminateConfig(tmp_path / "p", (str(tmp_path / "bench"),), remove=("own-test",)), clean)
+    annotate(AnnotateConfig(clean / "problems.jsonl", limit=3), taught)
+    export(ExportConfig(taught), out)
+    card = (out / "README.md").read_text()
+    assert "| decontaminate | problems | 6 | 5 | 1 like own-test: exact |" in card
+    assert "| limit | problems | 5 | 3 | 2 beyond the limit |" in card
+    assert "| own-test | 1 | 1 | 1 exact | removed |" in card and "**not**" not in card
+    assert json.loads((taught / "summary.json").read_text())["drops"] == {}
+    write_problems(clean / "problems.jsonl", problems)  # no longer those of the report
+    annotate(AnnotateConfig(clean / "problems.jsonl"), tmp_path / "again")
+    export(ExportConfig(tmp_path / "again"), out)
+    assert "has **not** been decontaminated" in (out / "README.md").read_text()
 
 
 def test_test_problems_do_not_get_in(tmp_path: Path) -> None:

@@ -77,12 +77,13 @@ def select(
     before: Sequence[Filter] = (),
     note: Callable[[Problem], Iterable[str]] = lambda _: (),
     cost: Mapping[str, Any] | None = None,
+    compared: Sequence[Mapping[str, Any]] = (),
 ) -> TrainingSet:
     """Make (or find made) the training set in `out` from sealed attempts.
 
     `problems` is `out`'s own by default, `sources` its trajectories; several sources are rounds of one search.
-    `refused` are lines for `drops.jsonl` of problems never attempted, `before` the filters that they passed; `note`
-    gives remarks to count on the problem of a kept row.
+    `refused` are lines for `drops.jsonl` of problems never attempted, `before` the filters that they passed and
+    `compared` the benchmarks they were held against; `note` gives remarks to count on the problem of a kept row.
 
     Raises:
         StoreError: a source is not sealed or has changed, or `out` cannot be written.
@@ -98,13 +99,14 @@ def select(
             "refused": list(refused),
             "before": list(before),
             "cost": cost or {},
+            "compared": list(compared),
         }
     )
     if (made := stored_set(out, key)) is not None:
         return made
     with rebuilt(out, _OUTPUTS) as part:
         made = _build(part, config, path, found, refused, note)
-        made = replace(made, key=key, filters=(*before, *made.filters), cost=dict(cost or {}))
+        made = replace(made, key=key, filters=(*before, *made.filters), cost=dict(cost or {}), compared=tuple(compared))
         write_set(part, made)
     return made
 

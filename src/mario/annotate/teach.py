@@ -21,25 +21,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mario.annotate.calculator import CalculatorConfig, CalculatorTeacher
+from mario.annotate.result import LEDGER, AnnotateResult, cost_of, write_result
 from mario.annotate.select import SelectConfig, select
 from mario.data.calculator import Conversion, Refusal, convert
+from mario.data.decontaminate import passed
 from mario.data.readers import read_problems, write_problems
 from mario.data.trainingset import Filter
 from mario.engine import EngineConfig
 from mario.engine.lazy import LazyEngine
-from mario.engine.ledger import read_spend
-from mario.engine.prices import price_of
 from mario.engine.protocol import Engine
 from mario.errors import UsageError
-from mario.provenance import file_hash, to_json
+from mario.provenance import file_hash
 from mario.solve import Forecast, Pilot, Progress, SolveConfig
 from mario.solve.attempt import InterpreterConfig, attempt, count_problems
 from mario.solve.run import Listener
-from mario.store import write_json
 from mario.transcript import format_named
 from mario.types import Problem
-
-LEDGER = "ledger.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +62,6 @@ class AnnotateConfig:
             raise UsageError(f"limit must be a positive integer, got {self.limit}")
         if self.teacher == "calculator":
             self.calculator.check(self.solve)
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotateResult:
-    """Counts at every step; `drops` by reason, `notes` by remark on kept rows, `incorrect` for a value model."""
-
-    problems: int
-    attempts: int
-    kept: int
-    incorrect: int
-    failures: int
-    drops: dict[str, int]
-    notes: dict[str, int]
-    hash: str
-    cost: dict[str, Any] | None = None
 
 
 Report = Callable[[str], None]
@@ -158,7 +140,8 @@ def _select(
     offered = (total - len(refused)) * config.solve.samples
     ours = {"failure on our side": progress.failed, "not attempted": offered - progress.done - progress.failed}
     calculator = config.teacher == "calculator"
-    cost = _cost(config, out)
+    cost = cost_of(out, config.engine)
+    earlier = passed(config.problems, total)
     made = select(
         out,
         # The calculator teacher is asked to repeat the reference solution.
@@ -168,31 +151,15 @@ def _select(
             for problem, why in refused
         ],
         before=[
+            *earlier.filters,
             *([Filter("convert", "problems", total, total - len(refused), dict(refusals))] if calculator else []),
             Filter("attempt", "attempts", offered, progress.done, {why: n for why, n in ours.items() if n}),
         ],
         note=lambda problem: _remarks(config, problem),
         cost=cost,
+        compared=earlier.benchmarks,
     )
-    result = AnnotateResult(
-        problems=total,
-        attempts=progress.done,
-        kept=made.kept,
-        incorrect=made.incorrect,
-        failures=progress.failed,
-        drops={reason: count for reason, count in made.drops.items() if reason not in ours},
-        notes=dict(made.notes),
-        hash=made.hash,
-        cost=cost,
-    )
-    write_json(out / "summary.json", to_json(result))
-    return result
-
-
-def _cost(config: AnnotateConfig, out: Path) -> dict[str, Any] | None:
-    """What the calls of all sessions have cost; None where no ledger was kept."""
-    ledger = out / LEDGER
-    return read_spend(ledger, price_of(config.engine)).to_dict() if ledger.exists() else None
+    return write_result(out, total, progress, made, cost)
 
 
 def _remarks(config: AnnotateConfig, problem: Problem) -> list[str]:

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from mario.annotate.budget import BudgetConfig
 from mario.annotate.select import SelectConfig
+from mario.data.decontaminate import passed
 from mario.data.overlap import count_known, fingerprint, questions_of
 from mario.data.readers import read_problems
 from mario.engine import EngineConfig
@@ -212,6 +213,7 @@ def _sample(
         interpreter=config.interpreter,
         budget=config.budget,
         rules=config.select,
+        passed=passed(config.problems, len(problems)),
         on_progress=watch.attempts(f"round {number}"),
         report=watch.report,
     )

@@ -13,24 +13,23 @@ from pathlib import Path
 
 from mario.annotate import AnnotateResult
 from mario.annotate.budget import Attempt, BudgetConfig, waves
+from mario.annotate.result import LEDGER, cost_of, write_result
 from mario.annotate.select import SelectConfig, select
 from mario.annotate.verify import Rules, verify
+from mario.data.decontaminate import Passed
 from mario.data.readers import write_problems
 from mario.data.trainingset import Filter
 from mario.engine import EngineConfig
 from mario.engine.lazy import LazyEngine
-from mario.engine.ledger import read_spend
-from mario.engine.prices import price_of
 from mario.errors import UsageError
-from mario.provenance import content_hash, to_json
+from mario.provenance import content_hash
 from mario.solve import Progress, SolveConfig
 from mario.solve.attempt import InterpreterConfig, attempt
 from mario.solve.run import Listener
-from mario.store import scan_shards, write_json
+from mario.store import scan_shards
 from mario.transcript.shape import program_key
 from mario.types import Problem, Trajectory
 
-LEDGER = "ledger.jsonl"
 Known = Mapping[str, frozenset[str]]  # correct programs by problem
 
 
@@ -127,10 +126,13 @@ def sample_round(
     interpreter: InterpreterConfig,
     budget: BudgetConfig,
     rules: SelectConfig,
+    passed: Passed,
     on_progress: Listener,
     report: Callable[[str], None],
 ) -> Sampled:
     """Attempt the problems that lack programs into `out`, then choose rows from these attempts and `earlier` ones.
+
+    `passed` is what the problems went through before, for the set's account of itself.
 
     Raises:
         BudgetReached: the engine's money is spent; what is done is stored, and no rows have been chosen.
@@ -163,7 +165,7 @@ def sample_round(
     if progress.spent is not None:
         raise progress.spent
     write_problems(out / "problems.jsonl", problems)
-    result = _choose(out, earlier, rules, progress, engine, len(problems))
+    result = _choose(out, earlier, rules, passed, progress, engine, len(problems))
     found = {name: frozenset(programs) for name, programs in ration.found.items()}
     return Sampled(
         result,
@@ -177,30 +179,25 @@ def sample_round(
 
 
 def _choose(
-    out: Path, earlier: Sequence[Path], rules: SelectConfig, progress: Progress, engine: EngineConfig, total: int
+    out: Path,
+    earlier: Sequence[Path],
+    rules: SelectConfig,
+    passed: Passed,
+    progress: Progress,
+    engine: EngineConfig,
+    total: int,
 ) -> AnnotateResult:
     """The training set of all attempts so far, and the counts of this round."""
     before = sum(1 for folder in earlier for _ in scan_shards(folder / "trajectories", Trajectory))
     done = progress.done + before
     failed = {"failure on our side": progress.failed} if progress.failed else {}
-    cost = read_spend(out / LEDGER, price_of(engine)).to_dict() if (out / LEDGER).exists() else None
+    cost = cost_of(out, engine)
     made = select(
         out,
         rules,
         sources=[*(folder / "trajectories" for folder in earlier), out / "trajectories"],
-        before=[Filter("attempt", "attempts", done + progress.failed, done, failed)],
+        before=[*passed.filters, Filter("attempt", "attempts", done + progress.failed, done, failed)],
         cost=cost,
+        compared=passed.benchmarks,
     )
-    result = AnnotateResult(
-        problems=total,
-        attempts=progress.done,
-        kept=made.kept,
-        incorrect=made.incorrect,
-        failures=progress.failed,
-        drops={reason: count for reason, count in made.drops.items() if reason not in failed},
-        notes=dict(made.notes),
-        hash=made.hash,
-        cost=cost,
-    )
-    write_json(out / "summary.json", to_json(result))
-    return result
+    return write_result(out, total, progress, made, cost)

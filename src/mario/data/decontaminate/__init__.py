@@ -7,8 +7,8 @@ page.py        the report as one HTML page
 """
 
 from mario.data.decontaminate.benchmark import Benchmark, Match, Method, Thresholds
-from mario.data.decontaminate.config import DecontaminateConfig, Decontamination
-from mario.data.decontaminate.run import decontaminate
+from mario.data.decontaminate.config import DecontaminateConfig, Decontamination, Passed
+from mario.data.decontaminate.run import decontaminate, passed
 from mario.data.decontaminate.words import read
 
 __all__ = [
@@ -17,7 +17,9 @@ __all__ = [
     "Decontamination",
     "Match",
     "Method",
+    "Passed",
     "Thresholds",
     "decontaminate",
+    "passed",
     "read",
 ]

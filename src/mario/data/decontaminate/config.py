@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mario.data.decontaminate.benchmark import Thresholds
+from mario.data.trainingset import Filter
 from mario.errors import UsageError
 
 
@@ -36,7 +37,10 @@ class DecontaminateConfig:
 
 @dataclass(frozen=True, slots=True)
 class Decontamination:
-    """What was found. `benchmarks` are name, questions, hash, matching training problems by rule, and what was done."""
+    """What was found. `benchmarks` are name, questions, hash, matching training problems by rule, and what was done.
+
+    `left` is the hash of the problems that were left, so that who reads them knows that this is about them.
+    """
 
     problems: int
     kept: int
@@ -45,3 +49,12 @@ class Decontamination:
     duplicates: Mapping[str, int]
     thresholds: Mapping[str, Any]
     key: str = ""
+    left: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What problems went through before they were attempted: filters, and the benchmarks they were held against."""
+
+    filters: tuple[Filter, ...] = ()
+    benchmarks: tuple[Mapping[str, Any], ...] = ()

@@ -16,17 +16,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mario.data.decontaminate.benchmark import Benchmark, Thresholds
-from mario.data.decontaminate.config import DecontaminateConfig, Decontamination
+from mario.data.decontaminate.config import DecontaminateConfig, Decontamination, Passed
 from mario.data.decontaminate.finder import Finder
 from mario.data.decontaminate.page import write_page
 from mario.data.jsonl import read_lines
 from mario.data.readers import read_problems, write_problems
 from mario.data.rewrite import DROPS, Why, row_folders, write_rest
-from mario.data.trainingset import NAME, rebuilt
+from mario.data.trainingset import NAME, Filter, rebuilt
 from mario.errors import DataError, UsageError
 from mario.provenance import content_hash, file_hash, from_json
 from mario.store import read_jsonl, verify_shards, write_json
@@ -98,10 +99,25 @@ def decontaminate(config: DecontaminateConfig, out: Path) -> Decontamination:
                 )
             else:
                 _write_drops(folder, part, found.leaving)
+            made = replace(made, left=file_hash(part / PROBLEMS))
             write_json(part / REPORT, made)
     if undecided:
         raise DataError(_what_overlaps(undecided, out))
     return made
+
+
+def passed(problems: Path, taken: int) -> Passed:
+    """What a file of problems, of which `taken` are used, went through before.
+
+    Nothing where no report lies beside it, or one about other problems.
+    """
+    found = _report(problems.parent)
+    if found is None or found.left != file_hash(problems):
+        return Passed()
+    filters = [Filter("decontaminate", "problems", found.problems, found.kept, found.dropped)]
+    if taken < found.kept:
+        filters.append(Filter("limit", "problems", found.kept, taken, {"beyond the limit": found.kept - taken}))
+    return Passed(tuple(filters), tuple(found.benchmarks))
 
 
 def _write_drops(folder: Path | None, part: Path, leaving: Mapping[str, Why]) -> None:
@@ -157,10 +173,13 @@ def _file_hash(path: Path) -> str:
 
 def _stored(out: Path, key: str) -> Decontamination | None:
     """What `out` holds, if it was made from the very same inputs and settings."""
-    if not (out / REPORT).exists():
-        return None
+    found = _report(out)
+    return found if found is not None and found.key == key else None
+
+
+def _report(folder: Path) -> Decontamination | None:
+    """The report of a folder; None where there is none, or a damaged one."""
     try:
-        found = from_json(Decontamination, json.loads((out / REPORT).read_text(encoding="utf-8")))
+        return from_json(Decontamination, json.loads((folder / REPORT).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
-        return None  # damaged: made anew
-    return found if found.key == key else None
+        return None
