@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mario.transcript import Answer, Context, Demonstration, Malformed, React, RunCode, format_named, render_as
-from mario.transcript.react import RULES, STOP
+from mario.transcript.react import STOP
+from mario.transcript.react_prompt import RULES
 from mario.types import (
     Completion,
     FinishReason,
@@ -188,10 +189,10 @@ def test_as_text_it_is_one_transcript_whose_stops_are_the_models() -> None:
 
 def test_our_demonstrations_say_what_their_code_prints() -> None:
     from mario.interpreter import InterpreterPool
-    from mario.transcript.react import _SHOTS
+    from mario.transcript.react_prompt import SHOTS
 
     with InterpreterPool(workers=1) as pool:
-        for shot in _SHOTS:
+        for shot in SHOTS:
             with pool.open() as kernel:
                 for step in shot.steps:
                     if step.code is not None and step.observation is not None:

@@ -33,7 +33,7 @@ from mario.evaluate import EvaluateConfig, Summary, evaluate, read_results
 from mario.evaluate.metrics import Comparison, Estimate, compare
 from mario.selftrain.sample import Known, Point, Sampled, sample_round
 from mario.solve import SolveConfig
-from mario.solve.attempt import InterpreterConfig, count_problems
+from mario.solve.attempt import InterpreterConfig
 from mario.solve.run import Listener
 from mario.store import write_json
 from mario.train.config import SftConfig
@@ -150,7 +150,6 @@ def self_train(config: SelfTrainConfig, out: Path, watch: Watch = Watch()) -> Se
         BudgetReached, EngineError, InterpreterError, StoreError, TrainingError: see the stages.
     """
     problems = list(read_problems(config.problems))
-    count_problems(problems, str(config.problems))
     _check_overlap(config, problems)
     result = SelfTrainResult(len(problems), config.budget.target, {}, ())
     judged = out / "before"

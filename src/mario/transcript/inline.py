@@ -39,7 +39,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mario.transcript.moves import Answer, Context, Demonstration, Malformed, Move, RunCode
+from mario.transcript.moves import Answer, Context, Demonstration, Malformed, Move, RunCode, with_turn
 from mario.types import (
     Completion,
     FinishReason,
@@ -88,13 +88,7 @@ class Inline:
         return Context(spans=(Span(f"{shots}Question: {question}\n\n{self.heading}\n\n{OPEN}", Source.PROMPT),))
 
     def add_completion(self, context: Context, completion: Completion) -> Context:
-        spans = context.spans
-        if completion.prompt_ids is not None:
-            spans = tuple(
-                Span(span.text, span.source, ids) for span, ids in zip(spans, completion.prompt_ids, strict=True)
-            )
-        turn = Span(completion.text + (completion.stop or ""), Source.MODEL, completion.token_ids)
-        return Context(spans=(*spans, turn))
+        return with_turn(context, completion)
 
     def add_observation(self, context: Context, observation: Observation) -> Context:
         text = f"{OUTPUT}{_escape(observation.output)}\n\n{OPEN}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mario.types import Completion, Observation, Span, Step, StopReason
+from mario.types import Completion, Observation, Source, Span, Step, StopReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,14 @@ class Context:
 
     spans: tuple[Span, ...] = ()
     messages: tuple[Mapping[str, Any], ...] = ()
+
+
+def with_turn(context: Context, completion: Completion) -> Context:
+    """Spans with the model's turn at their end, its stop string and the ids of generation included."""
+    spans = context.spans
+    if completion.prompt_ids is not None:
+        spans = tuple(Span(span.text, span.source, ids) for span, ids in zip(spans, completion.prompt_ids, strict=True))
+    return Context(spans=(*spans, Span(completion.text + (completion.stop or ""), Source.MODEL, completion.token_ids)))
 
 
 @dataclass(frozen=True, slots=True)

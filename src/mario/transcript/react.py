@@ -30,57 +30,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mario.transcript.moves import Answer, Context, Demonstration, Malformed, Move, RunCode
+from mario.transcript.moves import Answer, Context, Demonstration, Malformed, Move, RunCode, with_turn
+from mario.transcript.react_prompt import FINAL, RULES, SHOTS
 from mario.types import Completion, FinishReason, Observation, ObservationStatus, Source, Span, Step, StopReason
 
 ACTION = "python_interpreter"
-THOUGHT, FINAL, OBSERVATION = "Thought:", "Final Answer:", "Observation:"
+THOUGHT, OBSERVATION = "Thought:", "Observation:"
 STOP = ("\n" + OBSERVATION, OBSERVATION, "\nQuestion:")  # the paper's two; the third for models that go on alone
-RULES = f"""\
-You are good at mathematics and at Python, and you know that you slip in mental arithmetic. Solve the question below \
-in the form of the examples.
-
-Rules:
-1. Work in small steps. Each step is a thought, then either code to run or the final answer.
-2. Leave every exact calculation, with numbers or with symbols, to the code. math, sympy, numpy and scipy are there.
-3. Names and imports of earlier steps are still there. Print what you need to see; the value of a last expression is \
-shown too.
-4. After the code, stop: the observation will be given to you. Never write an observation yourself.
-5. Close with a thought and one line: {FINAL} followed by the answer alone, between dollar signs."""
-
-_SHOTS = (
-    Demonstration(
-        "A baker sells rolls at 40 cents and loaves at 3 dollars. On Monday she sold 55 rolls and twice as many loaves "
-        "as on Sunday, when she sold 7. How many dollars did she take on Monday?",
-        (
-            Step(
-                "On Monday she sold 2 * 7 loaves. I add what the rolls and the loaves brought, in dollars.",
-                "rolls = 55 * 40 / 100\nloaves = 2 * 7 * 3\nprint(rolls + loaves)",
-                Observation("64.0", ObservationStatus.OK),
-            ),
-            Step("The rolls brought 22 dollars and the loaves 42, together 64."),
-        ),
-        "64",
-    ),
-    Demonstration(
-        "The sum of two numbers is 11 and the sum of their squares is 73. What is the larger one?",
-        (
-            Step(
-                "I call the numbers x and y and solve both equations with sympy.",
-                "from sympy import symbols, solve\nx, y = symbols('x y')\n"
-                "pairs = solve([x + y - 11, x**2 + y**2 - 73], [x, y])\nprint(pairs)",
-                Observation("[(3, 8), (8, 3)]", ObservationStatus.OK),
-            ),
-            Step(
-                "The pairs are the same two numbers in either order. I check the squares and take the larger one.",
-                "print(3**2 + 8**2)\nmax(pairs[0])",
-                Observation("73\n8", ObservationStatus.OK),
-            ),
-            Step("The check holds, so the larger number is 8."),
-        ),
-        "8",
-    ),
-)
 _HEADING = re.compile(r"^[ \t#]*(?:\*\*)?(Thought|Action Input|Action|Final Answer)[ \t]*:(?:\*\*)?", re.MULTILINE)
 _FENCE_OPEN = re.compile(r"^[ \t]*```[^\n`]*(?:\n|\Z)", re.MULTILINE)
 _FENCE_CLOSE = re.compile(r"^[ \t]*```", re.MULTILINE)
@@ -111,7 +67,7 @@ class React:
 
     def start(self, question: str, demonstrations: tuple[Demonstration, ...] = ()) -> Context:
         """The rules, the demonstrations (two of ours where none are given) and the question."""
-        shots = demonstrations or _SHOTS
+        shots = demonstrations or SHOTS
         text = "\n\n".join(
             [
                 RULES,
@@ -128,14 +84,7 @@ class React:
     def add_completion(self, context: Context, completion: Completion) -> Context:
         if self.chat:
             return Context(messages=(*context.messages, {"role": "assistant", "content": completion.text}))
-        spans = context.spans
-        if completion.prompt_ids is not None:
-            spans = tuple(
-                Span(span.text, span.source, ids) for span, ids in zip(spans, completion.prompt_ids, strict=True)
-            )
-        return Context(
-            spans=(*spans, Span(completion.text + (completion.stop or ""), Source.MODEL, completion.token_ids))
-        )
+        return with_turn(context, completion)
 
     def add_observation(self, context: Context, observation: Observation) -> Context:
         output = _MARKUP_LINE.sub(lambda m: "\\" + m.group(0), observation.output)
