@@ -7,6 +7,7 @@ from mario.recipe import unknown_key
 
 SUBVERBS = {
     "sft": "fine-tune on trajectories, learning the model's spans and never the interpreter's",
+    "ovm": "one network that writes right solutions and values right and wrong ones",
 }
 
 
@@ -16,6 +17,10 @@ def run(argv: list[str]) -> int:
             from mario.cli import train_sft
 
             return train_sft.run(argv[1:])
+        case ["ovm"]:
+            from mario.cli import train_ovm
+
+            return train_ovm.run(argv[1:])
         case [] | ["-h"] | ["--help"]:
             lines = "\n".join(f"  mario train {name:<9}{summary}" for name, summary in SUBVERBS.items())
             print(

@@ -38,13 +38,15 @@ class Reason(StrEnum):
 class EncodedRow:
     """One trajectory as numbers: `labels` is `input_ids` where a token is trained, `IGNORED` elsewhere.
 
-    Both are unshifted; the first token predicts nothing before it, so it never counts as trained.
+    Both are unshifted; the first token predicts nothing before it, so it never counts as trained. `values` are what a
+    value model learns at each token (NaN: nothing), or empty.
     """
 
     id: str
     input_ids: tuple[int, ...]
     labels: tuple[int, ...]
     n_trained: int
+    values: tuple[float, ...] = ()
 
     @property
     def n_tokens(self) -> int:

@@ -26,6 +26,7 @@ from mario.store.jsonl import AppendLog, dump_line, storing
 
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.jsonl"
+LOSS_PARTS = ("lm_loss", "value_loss")  # where a loss has several
 _COMPLETE = "complete"
 
 
@@ -116,6 +117,7 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
         line = {
             "step": step,
             "loss": loss,
+            **{part: logs[part] for part in LOSS_PARTS if part in logs},
             "grad_norm": norm,
             "learning_rate": logs["learning_rate"],
             "tokens": progress.tokens,

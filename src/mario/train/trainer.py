@@ -7,8 +7,8 @@ stands: the head is a fifth of a small model's work, and most positions of a tra
 Rows are padded on the right and carry no attention mask: a causal model's real tokens never look at what comes
 after them, padding has no label, and without a mask the fused attention kernel is used.
 
-A value model can train here too: with `value_weight` above 0 the loss gains that weight times `value_loss`, which
-sees the hidden states that the head sees. This class has no such loss; a subclass brings it.
+A value model can train here too: with `value_weight` above 0 the loss gains that weight times the mean of
+`value_losses`, which see the hidden states that the head sees. This class has no such losses; a subclass brings them.
 
 What this module does not do: it reads no files and decides no order (`batch`); checkpoints are `sft`'s.
 """
@@ -41,14 +41,22 @@ class StepDataset(torch.utils.data.Dataset):  # type: ignore[misc]
 
 
 def collate(rows: Sequence[EncodedRow]) -> dict[str, Any]:
-    """Rows as two tensors [B, T], padded on the right; any id will do as padding, for nothing looks at it."""
+    """Rows as tensors [B, T], padded on the right; any id will do as padding, for nothing looks at it.
+
+    `values`, where some row has them, are NaN at every token at which the value model learns nothing.
+    """
     longest = max(row.n_tokens for row in rows)
     input_ids = torch.zeros(len(rows), longest, dtype=torch.long)
     labels = torch.full((len(rows), longest), IGNORED, dtype=torch.long)
     for i, row in enumerate(rows):
         input_ids[i, : row.n_tokens] = torch.tensor(row.input_ids)
         labels[i, : row.n_tokens] = torch.tensor(row.labels)
-    return {"input_ids": input_ids, "labels": labels, "row_ids": [row.id for row in rows]}
+    batch = {"input_ids": input_ids, "labels": labels, "row_ids": [row.id for row in rows]}
+    if any(row.values for row in rows):
+        batch["values"] = values = torch.full((len(rows), longest), torch.nan)
+        for i, row in enumerate(rows):
+            values[i, : len(row.values)] = torch.tensor(row.values)
+    return batch
 
 
 class SpanTrainer(Trainer):  # type: ignore[misc]
@@ -57,10 +65,15 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
     # compute_loss has divided by the tokens of the whole step: transformers must not divide again.
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *args: Any, warmup_steps: int = 0, value_weight: float = 0.0, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, warmup_steps: int = 0, lm_weight: float = 1.0, value_weight: float = 0.0, **kwargs: Any
+    ) -> None:
         super().__init__(*args, data_collator=_only_item, **kwargs)
         self.warmup_steps = warmup_steps
+        self.lm_weight = lm_weight
         self.value_weight = value_weight
+        self.n_values = 0  # of the step at work
+        self.parts: dict[str, torch.Tensor] = {}  # of its loss, for the metrics
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Linear warm-up and decay; transformers' own begins with a step at rate 0, a waste in a run of forty steps."""
@@ -80,6 +93,8 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
         """
         batches = inputs["micro_batches"]
         num_items_in_batch = sum(int((batch["labels"][:, 1:] != IGNORED).sum()) for batch in batches)
+        self.n_values = sum(int((~batch["values"].isnan()).sum()) for batch in batches if "values" in batch)
+        self.parts.clear()
         total = torch.zeros((), device=self.args.device)
         for batch in batches:
             loss = super().training_step(model, batch, num_items_in_batch)
@@ -107,16 +122,27 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
         is_labelled = targets != IGNORED
         logits, hidden = labelled_logits(model, inputs["input_ids"], is_labelled)
         summed = torch.nn.functional.cross_entropy(logits.float(), targets[is_labelled], reduction="sum")
-        loss = summed / (is_labelled.sum() if num_items_in_batch is None else num_items_in_batch)
+        count = int(is_labelled.sum()) if num_items_in_batch is None else int(num_items_in_batch)
+        loss = summed / max(1, count)  # a step of wrong solutions alone has no label
         if self.value_weight:
-            loss = loss + self.value_weight * self.value_loss(hidden, inputs, num_items_in_batch)
+            value_loss = self.value_losses(model, hidden, inputs).sum() / max(1, self.n_values)
+            self._note(lm_loss=loss, value_loss=value_loss)
+            loss = self.lm_weight * loss + self.value_weight * value_loss
         return (loss, {"logits": logits}) if return_outputs else loss
 
-    def value_loss(
-        self, hidden: torch.Tensor, inputs: Mapping[str, Any], num_items_in_batch: torch.Tensor | int | None
-    ) -> torch.Tensor:
-        """For a subclass that trains a value model too: its loss on hidden states [B, T, H], scaled like the other."""
+    def value_losses(self, model: Any, hidden: torch.Tensor, inputs: Mapping[str, Any]) -> torch.Tensor:
+        """For a subclass that trains a value model too: the loss of each of its positions, from hidden [B, T, H]."""
         raise NotImplementedError(f"{type(self).__name__} trains no value model; its value_weight must be 0")
+
+    def _note(self, **parts: torch.Tensor) -> None:
+        for name, part in parts.items():
+            self.parts[name] = self.parts.get(name, 0.0) + part.detach()
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """A step's line of metrics gains the parts of its loss."""
+        if "loss" in logs:
+            logs = logs | {name: part.item() for name, part in self.parts.items()}
+        super().log(logs, *args, **kwargs)
 
     def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
         return 0  # an estimate nobody reads here, and its code expects another shape of inputs
