@@ -16,9 +16,10 @@ from typing import Any, Literal, get_args
 
 from mario.errors import DataError, EngineError
 from mario.provenance import from_json
-from mario.store import write_json
+from mario.store import read_jsonl, write_json
 
 CARD = "ovm.json"
+HELD_OUT = "holdout.jsonl"  # ids of the problems that value training left out, for calibration
 
 Target = Literal["sigmoid", "tanh"]
 Positions = Literal["token", "step", "last"]
@@ -72,3 +73,9 @@ def read_card(directory: Path) -> OvmCard:
 def write_card(directory: Path, card: OvmCard) -> None:
     """Replace the card, whole or not at all."""
     write_json(directory / CARD, card)
+
+
+def held_out_problems(directory: Path) -> frozenset[str]:
+    """Ids of the problems of its training sets that the value model did not see, though its base may have."""
+    path = directory / HELD_OUT
+    return frozenset(str(row["problem_id"]) for _, row in read_jsonl(path)) if path.exists() else frozenset()

@@ -10,6 +10,16 @@ from __future__ import annotations
 
 from mario.engine.rows import Written
 from mario.types import Source
+from mario.value.checkpoint import Positions
+
+
+def places(row: Written, positions: Positions) -> tuple[int, ...]:
+    """Places in `row.input_ids` at which a head of this kind learns; its values are read at `step_ends` in any case."""
+    if positions != "token":
+        return step_ends(row) if positions == "step" else step_ends(row)[-1:]
+    sources = [span.source for span, ids in zip(row.spans, row.ids, strict=True) for _ in ids]
+    sources += [Source.MODEL] * len(row.end)
+    return tuple(place for place, source in enumerate(sources) if source is Source.MODEL)
 
 
 def step_ends(row: Written) -> tuple[int, ...]:
