@@ -219,6 +219,7 @@ def test_the_directory_is_a_model_that_says_how_it_was_made(base: Path, whole: T
         "rows": 60,
         "tokens": 3 * sum(row.n_tokens for row in rows),
         "trained_tokens": 3 * sum(row.n_trained for row in rows),
+        "merged_boundaries": 0,
     }
     assert curve(whole.directory)[-1][3] == whole.tokens == sum(s.tokens for s in whole.sources.values())
 

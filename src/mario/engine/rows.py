@@ -9,11 +9,11 @@ What this module does not do: labels and refusals (`train.encode`), positions of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mario.engine.tokens import encode_spans
+from mario.engine.tokens import encode_spans, read_on
 from mario.transcript import format_named, label_messages
 from mario.transcript.chatml import teach_calls
 from mario.types import Source, Span, StopReason, Trajectory
@@ -45,22 +45,28 @@ def written(trajectory: Trajectory, tokenizer: Any) -> Written:
     spans = tuple(span for span in found if span.text or span.token_ids)
     if not spans:
         raise ValueError(f"format {trajectory.format!r} has no text")
-    ids = encode_spans(tokenizer, spans)
+    ids = encode_spans(tokenizer, spans, special=not trajectory.messages)
     answered = spans[-1].source is Source.MODEL and trajectory.stop_reason is StopReason.ANSWERED
     missing = answered and ids[-1][-1:] != (tokenizer.eos_token_id,)
     return Written(spans, ids, (tokenizer.eos_token_id,) if missing else ())
 
 
-def reads_back(tokenizer: Any, span: Span, ids: Sequence[int], *, is_first: bool) -> bool:
-    """Whether these ids are this text.
+def misread(tokenizer: Any, row: Written) -> Iterator[int]:
+    """The spans whose ids do not read back as their text, by number.
 
     Our own ids must give it exactly (some tokenizers lowercase, or drop a character). The first span's, and those of
     generation, may hold more: a BOS token before it, the end token after it. Ids in which the text is not found come
     from another model's tokenizer.
     """
-    if span.token_ids is None and not is_first:
-        return _decode(tokenizer, ids) == span.text
-    return any(span.text in _decode(tokenizer, ids, skip_special_tokens=skip) for skip in (False, True))
+    before: tuple[int, ...] = ()
+    for index, (span, ids) in enumerate(zip(row.spans, row.ids, strict=True)):
+        if span.token_ids is None and before:
+            is_read = read_on(tokenizer, before, ids) == span.text
+        else:
+            is_read = any(span.text in read_on(tokenizer, before, ids, skip_special=skip) for skip in (False, True))
+        if not is_read:
+            yield index
+        before = ids or before
 
 
 def _conversation(trajectory: Trajectory, tokenizer: Any) -> list[Span]:
@@ -92,8 +98,3 @@ def _conversation(trajectory: Trajectory, tokenizer: Any) -> list[Span]:
         else:
             spans.append(span)
     return spans
-
-
-def _decode(tokenizer: Any, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
-    text: str = tokenizer.decode(ids, skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False)
-    return text

@@ -8,25 +8,72 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from mario.engine.protocol import first_stop
 from mario.types import Span
 
 _CONTEXT = 5  # prompt tokens decoded with the first new ones: some tokenizers drop a space at the start of a text
+_ANCHOR = "\ue000"  # for private use, so no tokenizer merges it with a neighbour
 
 
-def encode_spans(tokenizer: Any, spans: Sequence[Span]) -> tuple[tuple[int, ...], ...]:
+def encode_spans(tokenizer: Any, spans: Sequence[Span], *, special: bool = True) -> tuple[tuple[int, ...], ...]:
     """The ids of a prompt, one tuple a span; known ids are kept as they are.
 
-    The first span gets the special tokens this tokenizer puts around a text, the others none.
+    The first span gets the special tokens this tokenizer puts around a text (not where `special` is False: a chat
+    template writes its own), and the space some put before it; the others go on from it and get neither.
     """
+
+    def encode(index: int, text: str) -> Sequence[int]:
+        if index:
+            return encode_on(tokenizer, text)
+        ids: list[int] = tokenizer(text, add_special_tokens=special)["input_ids"]
+        return ids
+
     return tuple(
-        span.token_ids
-        if span.token_ids is not None
-        else tuple(tokenizer(span.text, add_special_tokens=index == 0)["input_ids"])
+        span.token_ids if span.token_ids is not None else tuple(encode(index, span.text))
         for index, span in enumerate(spans)
     )
+
+
+def encode_on(tokenizer: Any, text: str) -> list[int]:
+    """The ids of a text that goes on from another.
+
+    Llama 2's tokenizer and its kin put a space before every text they are given, so a span encoded by itself would
+    read back with a space that nobody wrote. They are given an anchor before the text, whose ids are then dropped.
+    """
+    if text and _puts_space(tokenizer):
+        anchored = _after_anchor(tokenizer, text)
+        if anchored is not None:
+            return anchored
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def read_on(tokenizer: Any, before: Sequence[int], ids: Sequence[int], *, skip_special: bool = False) -> str:
+    """The text of ids that go on from `before`; alone, some tokenizers would drop a space at its start."""
+    context = list(before[-_CONTEXT:])
+
+    def decode(some: list[int]) -> str:
+        text: str = tokenizer.decode(some, skip_special_tokens=skip_special, clean_up_tokenization_spaces=False)
+        return text
+
+    return decode([*context, *ids])[len(decode(context)) if context else 0 :]
+
+
+@lru_cache(maxsize=16)
+def _puts_space(tokenizer: Any) -> bool:
+    """Whether this tokenizer puts something before a text by itself."""
+    return _after_anchor(tokenizer, "x") not in (None, tokenizer("x", add_special_tokens=False)["input_ids"])
+
+
+def _after_anchor(tokenizer: Any, text: str) -> list[int] | None:
+    """The ids of `text` after the anchor; None where the anchor's own ids cannot be told from them."""
+    anchor: list[int] = tokenizer(_ANCHOR, add_special_tokens=False)["input_ids"]
+    both: list[int] = tokenizer(_ANCHOR + text, add_special_tokens=False)["input_ids"]
+    rest = both[len(anchor) :]
+    return rest if rest and both[: len(anchor)] == anchor else None  # a tokenizer may fuse two unknown characters
 
 
 class TextStream:
@@ -79,7 +126,7 @@ class TextStream:
             return tuple(self.ids[: i + 1])
         whole = self._lengths[i - 1] if i else 0  # characters that whole tokens make up
         kept = self.ids[: bisect_left(self._lengths, whole) + 1] if whole else []
-        return (*kept, *self._tokenizer((self.text + self.stop)[whole:], add_special_tokens=False)["input_ids"])
+        return (*kept, *encode_on(self._tokenizer, (self.text + self.stop)[whole:]))
 
     def _grow(self, decoded: str) -> bool:
         before = len(self.text)

@@ -25,11 +25,15 @@ Step = tuple[MicroBatch, ...]
 
 @dataclass(frozen=True, slots=True)
 class SourceCount:
-    """What a run takes from one source; a row drawn in two passes counts twice."""
+    """What a run takes from one source; a row drawn in two passes counts twice.
+
+    `merged_boundaries`: see `encode.merged_boundaries`.
+    """
 
     rows: int
     tokens: int
     trained_tokens: int
+    merged_boundaries: int = 0
 
     def __str__(self) -> str:
         return f"{self.rows:,} rows, {self.tokens:,} tokens, {self.trained_tokens:,} of them trained"
@@ -57,7 +61,12 @@ def draw(
 
 
 def count(rows: Sequence[EncodedRow]) -> SourceCount:
-    return SourceCount(len(rows), sum(row.n_tokens for row in rows), sum(row.n_trained for row in rows))
+    return SourceCount(
+        rows=len(rows),
+        tokens=sum(row.n_tokens for row in rows),
+        trained_tokens=sum(row.n_trained for row in rows),
+        merged_boundaries=sum(row.n_merged for row in rows),
+    )
 
 
 def _take(name: str, rows: Sequence[EncodedRow], seed: int, passes: int, budget: int | None) -> list[EncodedRow]:

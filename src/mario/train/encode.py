@@ -17,9 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
-from mario.engine.rows import reads_back, written
+from mario.engine.rows import Written, misread, written
+from mario.engine.tokens import encode_on
 from mario.types import Source, Trajectory
 
 IGNORED = -100  # the label that torch's cross entropy skips
@@ -38,14 +40,16 @@ class Reason(StrEnum):
 class EncodedRow:
     """One trajectory as numbers: `labels` is `input_ids` where a token is trained, `IGNORED` elsewhere.
 
-    Both are unshifted; the first token predicts nothing before it, so it never counts as trained. `values` are what a
-    value model learns at each token (NaN: nothing), or empty.
+    Both are unshifted; the first token predicts nothing before it, so it never counts as trained. `n_merged` are the
+    boundaries that some token would straddle had the text been encoded whole. `values` are what a value model learns at
+    each token (NaN: nothing), or empty.
     """
 
     id: str
     input_ids: tuple[int, ...]
     labels: tuple[int, ...]
     n_trained: int
+    n_merged: int = 0
     values: tuple[float, ...] = ()
 
     @property
@@ -98,9 +102,9 @@ def encode(
         return Refusal(row_id, Reason.NO_SPANS, str(error))
     input_ids: list[int] = []
     labels: list[int] = []
-    for index, (span, ids) in enumerate(zip(row.spans, row.ids, strict=True)):
-        if not reads_back(tokenizer, span, ids, is_first=index == 0):
-            return Refusal(row_id, Reason.NOT_REVERSIBLE, f"span {index}: {span.text[:60]!r}")
+    for index in misread(tokenizer, row):
+        return Refusal(row_id, Reason.NOT_REVERSIBLE, f"span {index}: {row.spans[index].text[:60]!r}")
+    for span, ids in zip(row.spans, row.ids, strict=True):
         is_trained = span.source is Source.MODEL or (train_on_output and span.source is Source.INTERPRETER)
         input_ids += ids
         labels += ids if is_trained else [IGNORED] * len(ids)
@@ -111,4 +115,25 @@ def encode(
         return Refusal(row_id, Reason.NOTHING_TRAINED, f"{len(input_ids)} tokens, none by the model")
     if len(input_ids) > max_row_tokens:
         return Refusal(row_id, Reason.TOO_LONG, f"{len(input_ids)} tokens, at most {max_row_tokens}")
-    return EncodedRow(row_id, tuple(input_ids), tuple(labels), n_trained)
+    return EncodedRow(row_id, tuple(input_ids), tuple(labels), n_trained, len(merged_boundaries(row, tokenizer)))
+
+
+def merged_boundaries(row: Written, tokenizer: Any) -> list[int]:
+    """The spans (by number) whose text the tokenizer, given the text of both, would not keep apart from the next's.
+
+    Nothing is wrong with such a row: its ids are those of generation. The number says how far they are from the
+    ids of the same text encoded whole, which is what a trainer that is given text learns from.
+    """
+    texts = [span.text for span in row.spans]
+    alone = [
+        list(ids) if index and span.token_ids is None else encode_on(tokenizer, span.text)  # as text: no BOS, no draw
+        for index, (span, ids) in enumerate(zip(row.spans, row.ids, strict=True))
+    ]
+    if encode_on(tokenizer, "".join(texts)) == [token for ids in alone for token in ids]:
+        return []
+    pairs = zip(pairwise(texts), pairwise(alone), strict=True)
+    return [
+        index
+        for index, ((text, after), (ids, ids_after)) in enumerate(pairs)
+        if encode_on(tokenizer, text + after) != ids + ids_after
+    ]

@@ -19,13 +19,14 @@ import fcntl
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from mario.engine import checkpoint
-from mario.engine.rows import reads_back, written
+from mario.engine.rows import misread, written
 from mario.errors import DataError, StoreError, UsageError
 from mario.provenance import file_hash, from_json, make_manifest
 from mario.store.jsonl import AppendLog, dump_line, read_jsonl, storing, write_json
@@ -85,6 +86,7 @@ class Progress:
     seconds: float = 0.0  # in the model
 
 
+Key = tuple[str, int]  # problem id, sample index
 Listener = Callable[[Progress], None]
 Report = Callable[[str], None]
 
@@ -129,10 +131,8 @@ class ValueModel:
             ValueError: it has no text, or the chat template cannot write it.
         """
         found = written(trajectory, self.tokenizer)
-        for index, (span, ids) in enumerate(zip(found.spans, found.ids, strict=True)):
-            if span.token_ids is not None and not reads_back(self.tokenizer, span, ids, is_first=index == 0):
-                found = written(_without_ids(trajectory), self.tokenizer)
-                break
+        if any(found.spans[index].token_ids is not None for index in misread(self.tokenizer, found)):
+            found = written(_without_ids(trajectory), self.tokenizer)
         return Row(found.input_ids, step_ends(found))
 
     def values(self, trajectories: list[Trajectory], progress: Progress) -> list[Value]:
@@ -183,7 +183,7 @@ def score_run(run: Path, model: ValueModel, on_progress: Listener = lambda _: No
         write_card(folder, model.card)
         for path in shards:
             _score_shard(path, folder / path.name, model, progress, on_progress)
-    if progress.unvalued and progress.unvalued == progress.total:
+    if progress.unvalued == progress.total:
         first = next(_trajectories(shards[0]))
         model.row(first)  # says why, where it is not the length
         raise DataError(f"{run}: no attempt fits the window of {model.name}, {model.scorer.window} tokens")
@@ -201,28 +201,42 @@ def _score_shard(path: Path, target: Path, model: ValueModel, progress: Progress
         progress.resumed += of["rows"]
         tell(progress)
         return
+    before = progress.done
     if file_hash(path) != of["hash"]:
         raise StoreError(f"{path} has changed since it was sealed; restore it, or attempt again into another --out")
-    source = _trajectories(path)
-    log = AppendLog(target)
-    try:
-        for number, line in read_jsonl(target):
-            known, trajectory = from_json(Value, line), next(source, None)
-            if trajectory is None or (known.problem_id, known.sample_index) != _key(trajectory):
-                raise StoreError(f"{target}, line {number} values another attempt; remove {target.parent}")
-            progress.done += 1
-            progress.resumed += 1
-            progress.unvalued += not known.logits
+    log = AppendLog(target)  # cuts the torn line of a writer that was killed
+    log.close()
+    stored = read_jsonl(target)
+    for chunk in _chunks(_trajectories(path), _CHUNK * model.config.batch_tokens):
+        found = [from_json(Value, line) for _, line in islice(stored, len(chunk))]
+        for value, trajectory in zip(found, chunk, strict=False):
+            if (value.problem_id, value.sample_index) != _key(trajectory):
+                raise StoreError(f"{target} values other attempts than {path} holds; remove {target.parent}")
+        if len(found) == len(chunk):
+            progress.resumed += len(chunk)
+            progress.unvalued += sum(not value.logits for value in found)
+        else:  # a chunk is scored whole or not at all: batches, and so roundings, are those of an unbroken call
+            _cut(target, progress.done - before)
+            _append(target, model.values(chunk, progress))
+        progress.done += len(chunk)
         tell(progress)
-        for chunk in _chunks(source, _CHUNK * model.config.batch_tokens):
-            for value in model.values(chunk, progress):
-                log.append(dump_line(value))
-            log.commit()
-            progress.done += len(chunk)
-            tell(progress)
+    write_json(seal, {"rows": of["rows"], "hash": file_hash(target), "trajectories": of["hash"]})
+
+
+def _append(path: Path, values: Iterable[Value]) -> None:
+    log = AppendLog(path)
+    try:
+        for value in values:
+            log.append(dump_line(value))
+        log.commit()
     finally:
         log.close()
-    write_json(seal, {"rows": of["rows"], "hash": file_hash(target), "trajectories": of["hash"]})
+
+
+def _cut(path: Path, lines: int) -> None:
+    """Keep the first so many lines of a file."""
+    with storing(path), path.open("r+b") as file:
+        file.truncate(sum(len(line) for line in islice(file, lines)))
 
 
 def _chunks(source: Iterator[Trajectory], tokens: int) -> Iterator[list[Trajectory]]:
@@ -239,7 +253,7 @@ def _chunks(source: Iterator[Trajectory], tokens: int) -> Iterator[list[Trajecto
         yield chunk
 
 
-def _key(trajectory: Trajectory) -> tuple[str, int]:
+def _key(trajectory: Trajectory) -> Key:
     return trajectory.problem_id, trajectory.sample_index
 
 
@@ -285,14 +299,19 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Valued:
-    """The values of one model over a whole run: log-odds at the end of every turn, by problem and sample.
+    """The raw values of one model over a whole run, by problem and sample, and how to read them.
 
     An attempt that could not be valued is not in it.
     """
 
     name: str
     card: OvmCard
-    log_odds: dict[tuple[str, int], tuple[float, ...]]
+    logits: dict[Key, tuple[float, ...]]
+
+    @property
+    def log_odds(self) -> dict[Key, tuple[float, ...]]:
+        """Log-odds at the end of every turn, the last one of the whole attempt."""
+        return {key: tuple(map(self.card.log_odds, logits)) for key, logits in self.logits.items()}
 
 
 def read_values(run: Path, report: Report = lambda _: None) -> list[Valued]:
@@ -303,12 +322,9 @@ def read_values(run: Path, report: Report = lambda _: None) -> list[Valued]:
         if missing is not None:
             report(f"{folder} has no values for all of {missing}; run mario value on it again")
             continue
-        card = read_card(folder)
-        values = (
-            from_json(Value, line) for path in sorted(folder.glob("[0-9]*.jsonl")) for _, line in read_jsonl(path)
-        )
-        log_odds = {(v.problem_id, v.sample_index): tuple(map(card.log_odds, v.logits)) for v in values if v.logits}
-        found.append(Valued(folder.name, card, log_odds))
+        rows = (from_json(Value, line) for path in sorted(folder.glob("[0-9]*.jsonl")) for _, line in read_jsonl(path))
+        logits = {(row.problem_id, row.sample_index): row.logits for row in rows if row.logits}
+        found.append(Valued(folder.name, read_card(folder), logits))
     return found
 
 
