@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mario.errors import UsageError
-from mario.solve.vote import STRATEGIES, VALUED, SelectConfig, Strategy, choose, tally
+from mario.solve.vote import STRATEGIES, VALUED, Strategy, VoteConfig, choose, tally
 
 Samples = tuple[list[list[int]], list[float]]
 
@@ -40,7 +40,7 @@ def classes_of(names: list[int]) -> list[list[int]]:
     return list(found.values())
 
 
-def winner(classes: list[list[int]], values: list[float], config: SelectConfig) -> frozenset[int]:
+def winner(classes: list[list[int]], values: list[float], config: VoteConfig) -> frozenset[int]:
     chosen = choose(classes, values, config)
     return next((frozenset(members) for members in classes if chosen in members), frozenset())
 
@@ -55,7 +55,7 @@ def test_the_order_of_samples_decides_nothing_but_ties(
     order.shuffle(places)  # sample i moves to places[i]
     moved = [[places[i] for i in members] for members in classes]
     moved_values = [values[places.index(i)] for i in range(len(values))]
-    config = SelectConfig(strategy)
+    config = VoteConfig(strategy)
     counted = tally(classes, values, config)
     if len(counted) > 1 and (counted[0].kept, counted[0].weight, len(counted[0].members)) == (
         counted[1].kept,
@@ -70,14 +70,14 @@ def test_the_order_of_samples_decides_nothing_but_ties(
 def test_equal_values_make_the_weighted_vote_a_majority(given_samples: Samples, value: float) -> None:
     classes, values = given_samples
     equal = [value] * len(values)
-    assert choose(classes, equal, SelectConfig("weighted")) == choose(classes, None, SelectConfig("majority"))
+    assert choose(classes, equal, VoteConfig("weighted")) == choose(classes, None, VoteConfig("majority"))
 
 
 @given(samples())
 def test_the_heaviest_single_sample_is_ovm(given_samples: Samples) -> None:
     classes, values = given_samples
-    by_max = choose(classes, values, SelectConfig("weighted", weight="max"))
-    assert by_max == choose(classes, values, SelectConfig("ovm"))
+    by_max = choose(classes, values, VoteConfig("weighted", weight="max"))
+    assert by_max == choose(classes, values, VoteConfig("ovm"))
     answered = [i for members in classes for i in members]
     if answered:
         assert by_max is not None
@@ -88,9 +88,9 @@ def test_the_heaviest_single_sample_is_ovm(given_samples: Samples) -> None:
 def test_without_outliers_to_drop_it_is_plain_ovm(given_samples: Samples) -> None:
     classes, values = given_samples
     alone = [[i] for members in classes for i in members]
-    assert choose(alone, values, SelectConfig("outlier-free")) == choose(alone, values, SelectConfig("ovm"))
-    uncut = SelectConfig("outlier-free", min_count=1, min_share=0)
-    assert choose(classes, values, uncut) == choose(classes, values, SelectConfig("ovm"))
+    assert choose(alone, values, VoteConfig("outlier-free")) == choose(alone, values, VoteConfig("ovm"))
+    uncut = VoteConfig("outlier-free", min_count=1, min_share=0)
+    assert choose(classes, values, uncut) == choose(classes, values, VoteConfig("ovm"))
 
 
 @given(samples(), st.integers(1, 12), st.floats(0, 1))
@@ -99,7 +99,7 @@ def test_an_outlier_is_never_chosen_and_a_cut_at_the_top_is_majority(
 ) -> None:
     classes, values = given_samples
     top = max(map(len, classes), default=0)
-    config = SelectConfig("outlier-free", min_count=min_count, min_share=min_share)
+    config = VoteConfig("outlier-free", min_count=min_count, min_share=min_share)
     counted = tally(classes, values, config)
     kept = [len(t.members) for t in counted if t.kept]
     if not classes:
@@ -111,7 +111,7 @@ def test_an_outlier_is_never_chosen_and_a_cut_at_the_top_is_majority(
     assert all(len(t.members) < cut for t in counted if not t.kept)
     most = [members for members in classes if len(members) == top]
     if cut == top and len(most) == 1:
-        majority = choose(classes, None, SelectConfig("majority"))
+        majority = choose(classes, None, VoteConfig("majority"))
         assert winner(classes, values, config) == frozenset(most[0])
         assert majority in most[0]
 
@@ -121,10 +121,10 @@ def test_a_higher_value_never_hurts_its_answer(
     given_samples: Samples, index: int, rise: float, strategy: Strategy
 ) -> None:
     classes, values = given_samples
-    before = winner(classes, values, SelectConfig(strategy))
+    before = winner(classes, values, VoteConfig(strategy))
     raised = [value + rise * (i == index) for i, value in enumerate(values)]
     if index in before:
-        assert winner(classes, raised, SelectConfig(strategy)) == before
+        assert winner(classes, raised, VoteConfig(strategy)) == before
 
 
 @given(samples())
@@ -132,9 +132,9 @@ def test_every_strategy_chooses_an_answered_sample_if_there_is_one(given_samples
     classes, values = given_samples
     answered = {i for members in classes for i in members}
     for strategy in STRATEGIES:
-        chosen = choose(classes, values, SelectConfig(strategy))
+        chosen = choose(classes, values, VoteConfig(strategy))
         assert chosen in answered if answered else chosen is None
-        counted = tally(classes, values, SelectConfig(strategy))
+        counted = tally(classes, values, VoteConfig(strategy))
         assert {i for t in counted for i in t.members} == answered
         assert all(t.chosen in t.members for t in counted)
 
@@ -142,37 +142,37 @@ def test_every_strategy_chooses_an_answered_sample_if_there_is_one(given_samples
 def test_by_hand() -> None:
     # Three samples say A, two B, one C; the value model adores the single C and prefers B to A.
     classes, values = [[0, 2, 5], [1, 4], [3]], [-1.0, 1.0, -1.0, 4.0, 1.0, -1.0]
-    found = {strategy: choose(classes, values, SelectConfig(strategy)) for strategy in STRATEGIES}
+    found = {strategy: choose(classes, values, VoteConfig(strategy)) for strategy in STRATEGIES}
     assert found == {"first": 0, "majority": 0, "ovm": 3, "outlier-free": 1, "weighted": 1}
     # A: 3 * 0.269 = 0.807, B: 2 * 0.731 = 1.462, C: 0.982; by their means C is first again.
-    assert choose(classes, values, SelectConfig("weighted", weight="mean")) == 3
-    assert [t.members for t in tally(classes, values, SelectConfig("outlier-free"))] == [(1, 4), (0, 2, 5), (3,)]
+    assert choose(classes, values, VoteConfig("weighted", weight="mean")) == 3
+    assert [t.members for t in tally(classes, values, VoteConfig("outlier-free"))] == [(1, 4), (0, 2, 5), (3,)]
 
 
 def test_ties_go_to_more_samples_and_then_to_the_earlier_one() -> None:
-    assert choose([[1], [0]], None, SelectConfig("majority")) == 0
-    assert choose([[0], [1, 2]], [1.0, 1.0, 0.0], SelectConfig("ovm")) == 1
-    assert choose([[1], [0]], [2.0, 2.0], SelectConfig("ovm")) == 0
+    assert choose([[1], [0]], None, VoteConfig("majority")) == 0
+    assert choose([[0], [1, 2]], [1.0, 1.0, 0.0], VoteConfig("ovm")) == 1
+    assert choose([[1], [0]], [2.0, 2.0], VoteConfig("ovm")) == 0
 
 
 def test_values_so_high_that_their_probability_is_one_are_still_told_apart() -> None:
-    assert choose([[0], [1]], [50.0, 60.0], SelectConfig("ovm")) == 1
+    assert choose([[0], [1]], [50.0, 60.0], VoteConfig("ovm")) == 1
 
 
 def test_a_sample_that_could_not_be_valued_loses_and_still_votes() -> None:
-    assert choose([[0], [1]], [-math.inf, -9.0], SelectConfig("ovm")) == 1
-    assert choose([[0]], [-math.inf], SelectConfig("ovm")) == 0
-    assert choose([[0], [1]], [-math.inf, -9.0], SelectConfig("weighted")) == 1
+    assert choose([[0], [1]], [-math.inf, -9.0], VoteConfig("ovm")) == 1
+    assert choose([[0]], [-math.inf], VoteConfig("ovm")) == 0
+    assert choose([[0], [1]], [-math.inf, -9.0], VoteConfig("weighted")) == 1
 
 
 @pytest.mark.parametrize("strategy", VALUED)
 def test_a_strategy_by_value_without_values_says_what_to_type(strategy: Strategy) -> None:
     with pytest.raises(UsageError, match=r"needs values; name a value model: --value\.model"):
-        choose([[0]], None, SelectConfig(strategy))
+        choose([[0]], None, VoteConfig(strategy))
 
 
 def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(UsageError, match="min_count must be a positive integer"):
-        SelectConfig(min_count=0)
+        VoteConfig(min_count=0)
     with pytest.raises(UsageError, match="min_share must be from 0 to 1"):
-        SelectConfig(min_share=1.5)
+        VoteConfig(min_share=1.5)

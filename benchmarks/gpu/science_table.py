@@ -21,7 +21,7 @@ from mario.evaluate import read_results
 from mario.evaluate.choices import Rule, Samples, curves, outcomes, sampled
 from mario.evaluate.metrics import Comparison, Judged, accuracy, by_problem, compare_outcomes, pass_at
 from mario.grade import group
-from mario.solve.vote import STRATEGIES, VALUED, SelectConfig
+from mario.solve.vote import STRATEGIES, VALUED, VoteConfig
 from mario.types import Problem
 from mario.value import read_values
 
@@ -105,7 +105,7 @@ def attempts(root: Path) -> Sequence[Judged]:
 def choices(model: str | None) -> dict[str, Rule]:
     """Every strategy; those that need values only where a value model has scored the samples."""
     return {
-        name: Rule(SelectConfig(name), model if name in VALUED else None)
+        name: Rule(VoteConfig(name), model if name in VALUED else None)
         for name in STRATEGIES
         if model or name not in VALUED
     }

@@ -26,6 +26,7 @@ VERBS = {
     "train": "fine-tune a model on trajectories",
     "self-train": "let a model learn from its own verified solutions, in rounds",
     "evaluate": "attempt a test set and judge every answer",
+    "value": "score a run's attempts with a value model",
     "grade": "tell whether answers are equivalent",
     "report": "one page of results to look at",
     "run": "run all stages of a recipe",
@@ -115,6 +116,10 @@ def _verb(name: str) -> Callable[[list[str]], int]:
             from mario.cli import evaluate
 
             return evaluate.run
+        case "value":
+            from mario.cli import value
+
+            return value.run
         case "grade":
             from mario.cli import grade
 

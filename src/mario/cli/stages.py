@@ -20,7 +20,19 @@ from mario.errors import UsageError
 from mario.recipe import build, read_toml, set_path, toml_value, unknown_key
 from mario.store import write_json
 
-STAGE_VERBS = ("data", "augment", "annotate", "decontaminate", "export", "train", "self-train", "evaluate", "report")
+STAGE_VERBS = (
+    "data",
+    "augment",
+    "annotate",
+    "decontaminate",
+    "export",
+    "train",
+    "train-ovm",
+    "self-train",
+    "evaluate",
+    "value",
+    "report",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +138,11 @@ class Stage:
                 from mario.cli.train_sft import train_with_progress
 
                 print(sft_table(train_with_progress(self.config, self.out)))
+            case "train-ovm":
+                from mario.cli.train_ovm import train_with_progress as train_ovm_with_progress
+                from mario.cli.train_sft import table as trained_table
+
+                print(trained_table(train_ovm_with_progress(self.config, self.out)))
             case "self-train":
                 from mario.cli.self_train import self_train_with_progress
                 from mario.selftrain.table import table as rounds_table
@@ -140,6 +157,11 @@ class Stage:
                 summary = evaluate_with_progress(self.config, self.out)
                 print(summary_table(summary))
                 return summary.failures
+            case "value":
+                from mario.cli.value import table as value_table
+                from mario.cli.value import value_with_progress
+
+                print(value_table(value_with_progress(self.config)))
             case "report":
                 from mario.cli.report import make_report
 
@@ -184,6 +206,10 @@ def _config_class(verb: str, where: str) -> type:
             from mario.cli.train_sft import TrainRecipe
 
             return TrainRecipe
+        case "train-ovm":
+            from mario.cli.train_ovm import OvmRecipe
+
+            return OvmRecipe
         case "self-train":
             from mario.selftrain import SelfTrainConfig
 
@@ -192,6 +218,10 @@ def _config_class(verb: str, where: str) -> type:
             from mario.evaluate import EvaluateConfig
 
             return EvaluateConfig
+        case "value":
+            from mario.cli.value import ValueRecipe
+
+            return ValueRecipe
         case "report":
             from mario.cli.report import ReportConfig
 

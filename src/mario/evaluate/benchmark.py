@@ -28,7 +28,7 @@ from mario.provenance import content_hash, file_hash, to_json
 from mario.solve import Forecast, Pilot, SolveConfig
 from mario.solve.attempt import InterpreterConfig, attempt, count_problems
 from mario.solve.run import Listener
-from mario.solve.vote import SelectConfig
+from mario.solve.vote import VoteConfig
 from mario.store import scan_shards, verify_shards, write_json
 from mario.store.jsonl import write_jsonl
 from mario.transcript import Demonstration, format_named
@@ -57,7 +57,7 @@ class EvaluateConfig:
     allow_overlap: tuple[str, ...] = ()
     engine: EngineConfig = field(default_factory=EngineConfig)
     solve: SolveConfig = field(default_factory=SolveConfig)
-    select: SelectConfig = field(default_factory=SelectConfig)
+    select: VoteConfig = field(default_factory=VoteConfig)
     value: ValueConfig = field(default_factory=ValueConfig)
     interpreter: InterpreterConfig = field(default_factory=InterpreterConfig)
 

@@ -21,7 +21,7 @@ from itertools import combinations
 from mario.estimate import Estimate, clustered
 from mario.evaluate.metrics import Comparison, Judged, by_problem, compare_outcomes
 from mario.provenance import derive_seed
-from mario.solve.vote import SelectConfig, choose
+from mario.solve.vote import VoteConfig, choose
 
 SETS = 70  # C(8, 4): with K up to 8 nothing is drawn; beyond, the draw's error is small beside that of the problems
 
@@ -43,7 +43,7 @@ class Samples:
 class Rule:
     """A strategy, and the value model it goes by if it needs one."""
 
-    config: SelectConfig
+    config: VoteConfig
     model: str | None = None
 
     def chooses_right(self, samples: Samples, among: Sequence[int]) -> bool:
@@ -109,7 +109,7 @@ def majority_at(judged: Iterable[Judged], k: int, group: Grouper) -> Estimate:
     return curves(sampled(judged, group), {"majority": MAJORITY}, [k])["majority"][k]
 
 
-MAJORITY = Rule(SelectConfig("majority"))
+MAJORITY = Rule(VoteConfig("majority"))
 
 
 def outcomes(samples: Sequence[Samples], rule: Rule) -> dict[str, bool]:

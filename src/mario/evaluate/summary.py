@@ -20,7 +20,7 @@ from mario.evaluate.metrics import Comparison, Judged, accuracy, pass_at
 from mario.grade import group
 from mario.provenance import to_json
 from mario.solve import Progress
-from mario.solve.vote import VALUED, SelectConfig
+from mario.solve.vote import VALUED, VoteConfig
 from mario.store import write_json
 from mario.value import Valued
 from mario.value.calibrate import Outcome, Quality, quality
@@ -30,14 +30,15 @@ from mario.value.calibrate import Outcome, Quality, quality
 class Choosing:
     """What choosing among the samples of a problem gives.
 
-    chosen: the rate of the strategy asked for (`select`), with all samples of each problem
+    chosen: the rate of the strategy asked for (`select`, by the values of `model`), with all samples of each problem
     rates: by strategy, then by k; with several value models "ovm by NAME"
     compared: each strategy that goes by values against the majority on the same samples, at the largest k
     values: how good the values are, by value model
     """
 
-    select: SelectConfig
+    select: VoteConfig
     chosen: Estimate
+    model: str | None = None
     rates: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     compared: dict[str, Comparison] = field(default_factory=dict)
     values: dict[str, Quality] = field(default_factory=dict)
@@ -86,7 +87,7 @@ def summarise(
 
 
 def choosing(
-    judged: Sequence[Judged], values: Sequence[Valued], select: SelectConfig, preferred: str | None = None
+    judged: Sequence[Judged], values: Sequence[Valued], select: VoteConfig, preferred: str | None = None
 ) -> Choosing:
     """Every strategy at every k; `preferred` names the value model that `select` goes by, where there are several.
 
@@ -97,9 +98,11 @@ def choosing(
     rules = _value_rules(select, [valued.name for valued in values])
     ks = _ks(judged)
     rates = curves(samples, {"majority": MAJORITY, **rules}, ks) if ks else {}
-    chosen = outcomes(samples, Rule(select, _model_for(select, values, preferred)))
+    model = _model_for(select, values, preferred)
+    chosen = outcomes(samples, Rule(select, model))
     return Choosing(
         select=select,
+        model=model,
         chosen=clustered([float(right) for right in chosen.values()]),
         rates={name: {str(k): rate for k, rate in found.items()} for name, found in rates.items()},
         compared={name: compare_rules(samples, rule, MAJORITY) for name, rule in rules.items()} if ks else {},
@@ -111,9 +114,8 @@ def refresh(root: Path, judged: Sequence[Judged], values: Sequence[Valued]) -> C
     """Make the part of `summary.json` that depends on values anew, by the strategy that stands there."""
     path = root / "summary.json"
     summary = json.loads(path.read_text(encoding="utf-8"))
-    stored = summary.get("choosing", {}).get("select", {})
-    select = SelectConfig(**stored)
-    choice = choosing(judged, values, select if not select.needs_values or len(values) == 1 else SelectConfig())
+    stored = summary.get("choosing", {})
+    choice = choosing(judged, values, VoteConfig(**stored.get("select", {})), stored.get("model"))
     write_json(path, summary | {"choosing": to_json(choice), "majority_at": to_json(choice.rates.get("majority", {}))})
     return choice
 
@@ -127,7 +129,7 @@ def valued_outcomes(judged: Sequence[Judged], valued: Valued) -> list[Outcome]:
     ]
 
 
-def _value_rules(select: SelectConfig, models: Sequence[str]) -> dict[str, Rule]:
+def _value_rules(select: VoteConfig, models: Sequence[str]) -> dict[str, Rule]:
     """The strategies that go by values, for every value model, with the parameters given."""
     return {
         name if len(models) == 1 else f"{name} by {model}": Rule(replace(select, strategy=name), model)
@@ -136,7 +138,7 @@ def _value_rules(select: SelectConfig, models: Sequence[str]) -> dict[str, Rule]
     }
 
 
-def _model_for(select: SelectConfig, values: Sequence[Valued], preferred: str | None) -> str | None:
+def _model_for(select: VoteConfig, values: Sequence[Valued], preferred: str | None) -> str | None:
     if not select.needs_values or not values:
         return None
     names = [valued.name for valued in values]

@@ -6,7 +6,7 @@ and its best member is the sample chosen. `tally` shows the whole count, so that
     first         the first sample that has an answer
     majority      the class with most samples
     ovm           the class of the highest value: best of k by the outcome value model
-    outlier-free  the same among the classes with enough support (ours; see `SelectConfig`)
+    outlier-free  the same among the classes with enough support (ours; see `VoteConfig`)
     weighted      the class whose samples' probabilities add up to most
 
 Ties go to more samples, then to the earlier sample. A sample without an answer is in no class and never chosen.
@@ -29,7 +29,7 @@ VALUED: tuple[Strategy, ...] = ("ovm", "outlier-free", "weighted")
 
 
 @dataclass(frozen=True, slots=True)
-class SelectConfig:
+class VoteConfig:
     """Choosing among the samples of a problem.
 
     The abstract of the paper names the outlier-free OVM; its text is not public, and min_count, min_share and what
@@ -67,9 +67,7 @@ class Tally:
     kept: bool  # False: an outlier, dropped before the choice
 
 
-def tally(
-    classes: Sequence[Sequence[int]], log_odds: Sequence[float] | None, config: SelectConfig
-) -> tuple[Tally, ...]:
+def tally(classes: Sequence[Sequence[int]], log_odds: Sequence[float] | None, config: VoteConfig) -> tuple[Tally, ...]:
     """The count, best class first: the first kept one is the choice.
 
     `classes` are samples by equal answer, as `grade.group` gives them, empty ones left out; `log_odds` one a sample
@@ -86,18 +84,18 @@ def tally(
     return tuple(sorted(counted, key=lambda t: (not t.kept, -t.weight, -len(t.members), min(t.members))))
 
 
-def choose(classes: Sequence[Sequence[int]], log_odds: Sequence[float] | None, config: SelectConfig) -> int | None:
+def choose(classes: Sequence[Sequence[int]], log_odds: Sequence[float] | None, config: VoteConfig) -> int | None:
     """The sample chosen, or None when no sample has an answer; see `tally`."""
     counted = tally(classes, log_odds, config)
     return counted[0].chosen if counted else None
 
 
-def _count(members: Sequence[int], values: Sequence[float] | None, config: SelectConfig, kept: bool) -> Tally:
+def _count(members: Sequence[int], values: Sequence[float] | None, config: VoteConfig, kept: bool) -> Tally:
     chosen = min(members) if values is None else min(members, key=lambda i: (-values[i], i))
     return Tally(tuple(sorted(members)), chosen, _weight(members, values, config), kept)
 
 
-def _weight(members: Sequence[int], values: Sequence[float] | None, config: SelectConfig) -> float:
+def _weight(members: Sequence[int], values: Sequence[float] | None, config: VoteConfig) -> float:
     if config.strategy == "first":
         return -min(members)
     if values is None:
@@ -108,7 +106,7 @@ def _weight(members: Sequence[int], values: Sequence[float] | None, config: Sele
     return total if config.weight == "sum" else total / len(members)
 
 
-def _support(classes: Sequence[Sequence[int]], config: SelectConfig) -> int:
+def _support(classes: Sequence[Sequence[int]], config: VoteConfig) -> int:
     """Samples that an answer must have not to be an outlier.
 
     Never more than the best supported answer has: so plain OVM is left when every answer stands alone, and majority
