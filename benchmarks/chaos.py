@@ -2,7 +2,7 @@
 
     python benchmarks/chaos.py                 2,000 problems, stalls of 20 s waited out
     python benchmarks/chaos.py --timeout 5     the same, stalls cut after 5 s and asked again
-    python benchmarks/chaos.py --kills 20      killed at random moments and resumed
+    python benchmarks/chaos.py --kills 20      killed at random moments and resumed, beside a run without faults
 
 Prints what was lost (nothing), both accounts, and the wall time of the whole command over the lower bound that the
 server's log allows: the time it held calls open, spread over the calls allowed at once, or the longest problem.
@@ -19,8 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the server is the tests' own
 
-from chaos import attempts, audit, bound, command, make_problems, serving, start
-from test_chaos import killed_and_resumed
+from chaos import attempts, audit, bound, command, kept, make_problems, serving, start
+from test_chaos import killed_and_resumed, run_untroubled
 
 
 def main() -> None:
@@ -40,7 +40,10 @@ def main() -> None:
             problems, folder, kills=args.kills, slots=args.slots, in_flight=args.attempts, service=args.service
         )
         print(f"{args.kills} kills repeated {sum(repeats)} answered calls: {repeats}")
-        print(f"{len(attempts(folder / 'run'))} of {args.problems} problems stored")
+        (folder / "untroubled").mkdir()
+        stored, whole = folder / "run", run_untroubled(problems, folder / "untroubled")
+        same = attempts(stored) == attempts(whole) and kept(stored) == kept(whole)
+        print(f"{len(attempts(stored))} of {args.problems} problems stored; as without faults and kills: {same}")
         return
     out = folder / "run"
     with serving(problems, folder / "calls.jsonl", stall=args.stall, service=args.service) as server:
