@@ -20,6 +20,9 @@ from pathlib import Path
 
 import pytest
 
+from mario.store import ShardWriter
+from mario.transcript import format_named
+from mario.types import Observation, ObservationStatus, Sampling, Step, StopReason, Trajectory
 from tiny import tiny_model
 
 GPU = Path(__file__).parents[1] / "benchmarks" / "gpu"
@@ -88,7 +91,26 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
                 file.write(
                     json.dumps({"question": f"A {noun} holds 7 pens. How many do {i} hold?", "answer": answer}) + "\n"
                 )
-    return ["--model", root / "model", "--data", root / "data", "--packages", root / "packages", "--scale", "tiny"]
+    write_solved(root / "solved")
+    paths = ["--model", root / "model", "--data", root / "data", "--packages", root / "packages"]
+    # a random model solves nothing, and a value model learns from right solutions too
+    return [*paths, "--scale", "tiny", "--stages.ovm.data", json.dumps([str(root / "solved")])]
+
+
+def write_solved(root: Path) -> None:
+    """A training set of right and wrong sums."""
+    for folder, added in (("kept", 0), ("incorrect", 1)):
+        shards = ShardWriter(root / folder)
+        for a in range(6):
+            output = str(a + 7 + added)
+            steps = (Step("", f"print({a} + {7 + added})", Observation(output, ObservationStatus.OK)), Step(""))
+            spans = format_named("inline").render(f"{a} + 7?", steps, output).spans
+            shards.append(
+                Trajectory(
+                    f"sum-{a}", added, "inline", "t", Sampling(), steps, StopReason.ANSWERED, output, spans=spans
+                )
+            )
+        shards.seal()
 
 
 @pytest.mark.full

@@ -55,7 +55,7 @@ SCALES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
     "tiny": {
         "train": {"train.tokens_per_source": 1_500, "train.max_tokens": 2_048, "train.max_row_tokens": 2_048},
-        "train-ovm": {"train.tokens_per_source": 1_500, "train.max_tokens": 2_048, "train.max_row_tokens": 2_048},
+        "train-ovm": {"train.max_tokens": 2_048, "train.max_row_tokens": 2_048},
         "annotate": {"solve.samples": 2, "solve.max_new_tokens": 4},
         "evaluate": {"solve.max_new_tokens": 4, "limit": 2},
         "words": {"count": 16},
@@ -187,6 +187,9 @@ def gather(out: Path, stages: Mapping[str, Any]) -> dict[str, Any]:
                 found[name] = {"manifest": manifest, "first": json.loads(lines[0]), "last": json.loads(lines[-1])}
         elif (root / "summary.json").exists():
             found[name] = {"summary": read(root / "summary.json")}
+        elif table["verb"] == "value":
+            if any((out / table["run"].removeprefix("@") / "values").glob("*/*.seal.json")):
+                found[name] = {}  # what they are worth stands in the summary of the run
         elif table["verb"] == "data" and (root / "problems.jsonl").exists():
             found[name] = {}
     return found
