@@ -102,9 +102,9 @@ def test_a_killed_run_ends_with_the_same_weights_and_curve(base: Path, whole: Tr
 
 def test_what_is_frozen_may_be_bfloat16_and_what_learns_is_float32(base: Path, tmp_path: Path) -> None:
     from mario.train.loop import load
-    from mario.train.sft import _FineTuning
+    from mario.train.sft import FineTuning
 
-    network = load(_FineTuning(SOURCES), replace(LORA, dtype="bfloat16"), base, "cpu")
+    network = load(FineTuning(SOURCES), replace(LORA, dtype="bfloat16"), base, "cpu")
     kinds = {(parameter.requires_grad, parameter.dtype) for parameter in network.parameters()}
     assert kinds == {(True, torch.float32), (False, torch.bfloat16)}
     result = train_sft(replace(LORA, dtype="bfloat16", save_dtype="bfloat16", epochs=1), SOURCES, str(base), tmp_path)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from mario.cli.arguments import Parser, add_settings, resolve
 from mario.cli.places import needs_out
 from mario.cli.progress import Line, duration, say
+from mario.cli.train_plan import plan_text
 from mario.errors import UsageError
 from mario.train.config import SftConfig
 
 if TYPE_CHECKING:
     from mario.train.loop import TrainResult
+    from mario.train.sft import SourceSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +40,38 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("data", nargs="*", type=Path, help="output directories of mario annotate")
     parser.add_argument("--out", type=Path, metavar="DIRECTORY")
+    parser.add_argument("--dry-run", action="store_true", help="print steps, tokens and memory; train nothing")
     add_settings(parser, TrainRecipe, skip=("data",), short={"train.seed": "seed"})
     args = parser.parse(argv)
     recipe = resolve(TrainRecipe, args, data=args.data)
+    if args.dry_run:
+        from mario.train.estimate import forecast
+        from mario.train.sft import FineTuning
+
+        print(plan_text(forecast(FineTuning(_sources(recipe)), recipe.train, recipe.model, say)))
+        return 0
     print(table(train_with_progress(recipe, needs_out(args.out, "train"))))
     return 0
 
 
 def train_with_progress(recipe: TrainRecipe, out: Path) -> TrainResult:
     from mario.train.sft import train_sft
-    from mario.train.sources import kept_rows
 
-    if not recipe.data:
-        raise UsageError("no data given; name the output directories of mario annotate")
-    sources = [kept_rows(root) for root in recipe.data]
+    sources = _sources(recipe)
     with Line(f"train {out.name}") as line:
 
         def show(progress: object) -> None:
             line.show(str(progress))
 
         return train_sft(recipe.train, sources, recipe.model, out, show, say)
+
+
+def _sources(recipe: TrainRecipe) -> list[SourceSet]:
+    from mario.train.sources import kept_rows
+
+    if not recipe.data:
+        raise UsageError("no data given; name the output directories of mario annotate")
+    return [kept_rows(root) for root in recipe.data]
 
 
 def table(result: TrainResult) -> str:

@@ -39,8 +39,8 @@ _IDENTITY = ("config.json", "generation_config.json", "tokenizer*", "vocab*", "m
 _FINGERPRINT_CACHE = ".fingerprint.json"
 
 
-def resolve(model: str, report: Report = lambda _: None) -> Path:
-    """The local directory of a model, converted or downloaded first where need be.
+def resolve(model: str, report: Report = lambda _: None, *, weights: bool = True) -> Path:
+    """The local directory of a model, converted or downloaded first where need be; `weights` False spares the weights.
 
     Raises:
         EngineError: there is no such model, or its directory lacks its configuration or its weights.
@@ -49,9 +49,9 @@ def resolve(model: str, report: Report = lambda _: None) -> Path:
         return _embedded(report)
     path = Path(model).expanduser()
     if path.exists():
-        return _checked(path)
+        return _checked(path, weights)
     if re.fullmatch(r"[\w.-]+/[\w.-]+", model) and not model.startswith("."):
-        return _checked(_from_hub(model, report))
+        return _checked(_from_hub(model, report, weights), weights)
     raise EngineError(
         f"model {model!r} is neither a directory here nor a hub id (owner/name); "
         f"give one of those, or {EMBEDDED!r} for the embedded model"
@@ -161,29 +161,36 @@ def fingerprint(directory: Path) -> str:
     return content_hash({name: digest for name, (_, _, digest) in found.items()})
 
 
-def _checked(directory: Path) -> Path:
+def _checked(directory: Path, weights: bool) -> Path:
     if not directory.is_dir():
         raise EngineError(f"model {directory} is a file; give the directory that holds config.json and the weights")
     if (directory / "adapter_config.json").exists():
         raise EngineError(f"model directory {directory} holds an adapter; merge it into its base model first")
     if not (directory / "config.json").exists():
         raise EngineError(f"model directory {directory} has no config.json; give a directory saved by save_pretrained")
-    if not any(any(directory.glob(pattern)) for pattern in _WEIGHTS):
+    if weights and not _has_weights(directory):
         raise EngineError(
             f"model directory {directory} has no weights (no *.safetensors); the run that writes it may not be finished"
         )
     return directory
 
 
-def _from_hub(model: str, report: Report) -> Path:
+def _has_weights(directory: Path) -> bool:
+    return any(any(directory.glob(pattern)) for pattern in _WEIGHTS)
+
+
+def _from_hub(model: str, report: Report, weights: bool) -> Path:
     require_transformers()
     from huggingface_hub import snapshot_download
 
+    files = [name for name in _HUB_FILES if weights or not name.endswith("safetensors")]
     try:
         with contextlib.suppress(Exception):  # what is cached needs no network
-            return Path(snapshot_download(model, allow_patterns=list(_HUB_FILES), local_files_only=True))
+            cached = Path(snapshot_download(model, allow_patterns=files, local_files_only=True))
+            if not weights or _has_weights(cached):  # an earlier call may have spared them
+                return cached
         report(f"downloading {model} from the hub")
-        return Path(snapshot_download(model, allow_patterns=list(_HUB_FILES)))
+        return Path(snapshot_download(model, allow_patterns=files))
     except Exception as error:  # the hub client raises many classes: network, access, name
         raise EngineError(
             f"model {model!r} is not a directory here and could not be had from the hub: {first_line(error)}; "

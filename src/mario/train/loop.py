@@ -171,7 +171,7 @@ def _train(
             'set "eos_token" in its tokenizer_config.json'
         )
     report("reading the rows")
-    plan = task.plan(config, tokenizer, _window(directory))
+    plan = task.plan(config, tokenizer, window_of(directory))
     write_jsonl(out / "refused.jsonl", plan.refusals)
     report("loading the model")
     device = checkpoint.pick_device(config.device)
@@ -213,7 +213,7 @@ def load(task: Task, config: SftConfig, directory: Path, device: str) -> Any:
     from mario.train.adapt import checkpoint_activations, with_adapters
 
     has_adapters = config.lora.rank is not None
-    frozen: checkpoint.Dtype = "bfloat16" if has_adapters and _computes_in_bfloat16(config, device) else "float32"
+    frozen: checkpoint.Dtype = "bfloat16" if has_adapters and computes_in_bfloat16(config, device) else "float32"
     with quiet():
         network = task.prepare(checkpoint.load_model(directory, dtype=frozen, device=device))
         if config.gradient_checkpointing:
@@ -239,7 +239,7 @@ def _trainer(task: Task, config: SftConfig, network: Any, device: str, plan: Pla
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         optim="adamw_torch_fused",
-        bf16=_computes_in_bfloat16(config, device),
+        bf16=computes_in_bfloat16(config, device),
         use_cpu=device == "cpu",
         seed=config.seed,
         logging_steps=1,
@@ -267,7 +267,7 @@ def _trainer(task: Task, config: SftConfig, network: Any, device: str, plan: Pla
     return trainer
 
 
-def _computes_in_bfloat16(config: SftConfig, device: str) -> bool:
+def computes_in_bfloat16(config: SftConfig, device: str) -> bool:
     return device != "mps" and checkpoint.pick_dtype(config.dtype, device) == "bfloat16"
 
 
@@ -302,7 +302,7 @@ def _end_tokens(known: int | list[int] | None, tokenizer: Any) -> int | list[int
     return ends if len(ends) > 1 else taught
 
 
-def _window(directory: Path) -> int:
+def window_of(directory: Path) -> int:
     """The most positions this model was built for."""
     config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     return int(config.get("max_position_embeddings") or 2**31)

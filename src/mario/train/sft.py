@@ -50,10 +50,12 @@ def train_sft(
         UsageError: two sources share a name, or there are none.
         DataError, StoreError, TrainingError: see `loop.train`.
     """
-    return train(_FineTuning(sources), config, model, out, on_progress, report)
+    return train(FineTuning(sources), config, model, out, on_progress, report)
 
 
-class _FineTuning(Task):
+class FineTuning(Task):
+    """The rows of several named sources, each encoded as `encode` says."""
+
     kind = "sft"
     recipe: Mapping[str, Any] = {}
 
