@@ -9,21 +9,23 @@ Beta distributions, programs from a Chinese restaurant, so that varieties from "
 another" are seen. A row is a distinct correct program of a problem, at most 4 a problem.
 
 The policy may not see an outcome before it has asked for it. Against a fixed plan of k samples a problem, its cost is
-the samples after which it holds as many rows. How little that can be depends on the pool, so the simulations come with
-a yardstick: one sample at a time, the true spread of pass rates known beforehand, and every correct program a new one.
+the samples after which it holds as many rows. How little that can be depends on the pool: beside each simulation stands
+the least that any rule could expect, one that knows how pass rates and programs are drawn included.
 """
 
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
-from mario.annotate.budget import BudgetConfig, waves
+from mario.annotate.budget import BudgetConfig, Pool, Tally, waves
 from mario.annotate.verify import verify
 from mario.data.readers import read_problems
 from mario.page.chart import Series, line_chart
@@ -100,26 +102,71 @@ def adaptive(
     return [*curve, (samples, rows)]
 
 
-def informed(outcomes: Outcomes, shape: tuple[float, float], depth: int) -> list[tuple[int, int]]:
-    """The yardstick's (samples, rows): the next sample goes to the problem likeliest to pass by its true Beta prior.
+class Known(NamedTuple):
+    """What a rule may know of a kind of problem before it has seen one.
 
-    It decides after every sample and must learn nothing of the pool; what it does not do is explore for the sake
-    of later samples, so it is a yardstick and no proof.
+    passing(n, c): chance that the next sample passes when c of n did; new(c, d): that it is then a new program, when
+    the c were d programs. `share` of the pool's problems are of this kind.
     """
+
+    passing: Callable[[int, int], float]
+    new: Callable[[int, int], float]
+    share: float = 1.0
+
+
+def drawn(shape: tuple[float, float], variety: float) -> Known:
+    """What `simulated` draws by."""
     alpha, beta = shape
-    queue = [(-alpha / (alpha + beta), name, 0, 0) for name in outcomes]
-    heapq.heapify(queue)
-    curve, samples, rows = [(0, 0)], 0, 0
-    while queue:
-        _, name, drawn, found = heapq.heappop(queue)
-        won = outcomes[name][drawn] is not None
-        samples, drawn, found = samples + 1, drawn + 1, found + won
-        if won:
-            rows += 1
-            curve.append((samples, rows))
-        if found < TARGET and drawn < depth:
-            heapq.heappush(queue, (-(alpha + found) / (alpha + beta + drawn), name, drawn, found))
-    return [*curve, (samples, rows)]
+    return Known(lambda n, c: (alpha + c) / (alpha + beta + n), lambda c, _: variety / (variety + c))
+
+
+def learnt(outcomes: Outcomes, groups: Mapping[str, str]) -> list[Known]:
+    """How a stored pool's pass rates and programs are spread, each group's apart, as all of its samples tell."""
+    tallies = []
+    for name, row in outcomes.items():
+        programs = [program for program in row if program]
+        tallies.append(Tally(name, len(row), len(programs), Counter(programs), group=groups.get(name, "")))
+    pool, sizes = Pool.of(tallies), Counter(tally.group for tally in tallies)
+    return [Known(partial(pool.passing, group), pool.new, size / len(tallies)) for group, size in sorted(sizes.items())]
+
+
+def least(kinds: Sequence[Known], k: int, depth: int) -> float:
+    """The least share of a fixed plan's samples, k a problem, with which any rule can expect that plan's rows.
+
+    The rule may know the kinds, decide after every sample and take up to `depth` of a problem; it must learn the
+    problems themselves. They are independent, so by duality the least expected number of samples is the most, over a
+    price of a row, of price x rows - the best profit on one problem that is stopped at will; and the best profit is a
+    finite recursion. A proof, but for rounding, about expected rows and samples.
+    """
+    rows = sum(kind.share * _one_problem(kind, k, None) for kind in kinds)
+
+    def bound(price: float) -> float:
+        return price * rows - sum(kind.share * _one_problem(kind, depth, price) for kind in kinds)
+
+    low, high = 1.0, 1e4
+    for _ in range(60):  # golden section: the bound is concave in the price
+        left, right = high - 0.618 * (high - low), low + 0.618 * (high - low)
+        low, high = (left, high) if bound(left) < bound(right) else (low, right)
+    return bound(low) / k
+
+
+def _one_problem(kind: Known, depth: int, price: float | None) -> float:
+    """Expected profit on one problem, a row sold at `price` and a sample bought at 1, stopped when that is best.
+
+    Without a price: the expected rows of `depth` samples.
+    """
+    later = [[0.0] * (TARGET + 1) for _ in range(depth + 2)]  # by correct samples, distinct programs
+    for n in reversed(range(depth)):
+        now = [[0.0] * (TARGET + 1) for _ in range(depth + 2)]
+        for c in range(n + 1):
+            p = kind.passing(n, c)
+            for d in range(min(c, 1), min(c, TARGET - 1) + 1):
+                new = kind.new(c, d)
+                won = new * ((price or 1.0) + later[c + 1][d + 1]) + (1 - new) * later[c + 1][d]
+                value = p * won + (1 - p) * later[c][d]
+                now[c][d] = value if price is None else max(0.0, value - 1)
+        later = now
+    return later[0][0]
 
 
 def samples_for(curve: Sequence[tuple[int, int]], rows: int) -> float:
@@ -128,10 +175,7 @@ def samples_for(curve: Sequence[tuple[int, int]], rows: int) -> float:
 
 def compare(outcomes: Outcomes, depth: int, ks: Sequence[int]) -> list[str]:
     """For each k: the policy's samples as a share of the fixed plan's, for the same rows."""
-    return shares(adaptive(outcomes, BudgetConfig(max_samples=depth, min_gain=0)), outcomes, ks)
-
-
-def shares(curve: Sequence[tuple[int, int]], outcomes: Outcomes, ks: Sequence[int]) -> list[str]:
+    curve = adaptive(outcomes, BudgetConfig(max_samples=depth, min_gain=0))
     return [f"{100 * samples_for(curve, rows_of(outcomes, k)) / (k * len(outcomes)):.0f} %" for k in ks]
 
 
@@ -153,13 +197,15 @@ def show_stored(path: Path, figures: Path | None) -> None:
     groups = {line["problem"]: str(line["steps"]) for line in lines}
     exhaustive = BudgetConfig(max_samples=depth, min_gain=0)
     plain, grouped = adaptive(everything, exhaustive), adaptive(everything, exhaustive, groups)
+    print("in brackets: the least that any rule can expect that knows how this pool's pass rates are spread")
     print("\n| k | rows | samples: fixed | adaptive | adaptive, steps known |\n| ---: | ---: | ---: | ---: | ---: |")
+    kinds = (learnt(everything, {}), learnt(everything, groups))
     for k in range(1, depth + 1):
         rows, used = rows_of(everything, k), k * len(everything)
-        cells = [
-            f"{needs:,.0f} ({100 * needs / used:.0f} %)" for needs in map(samples_for, (plain, grouped), (rows,) * 2)
-        ]
-        print(f"| {k} | {rows} | {used:,} | {' | '.join(cells)} |")
+        needs = [samples_for(curve, rows) for curve in (plain, grouped)]
+        bounds = [least(kind, k, depth) for kind in kinds]
+        cells = [f"{100 * need / used:.0f} % ({100 * low:.0f})" for need, low in zip(needs, bounds, strict=True)]
+        print(f"| {k} | {rows} | {used:,} | {' | '.join(cells)} |", flush=True)
     print("\nstops by itself at", stopping(everything, depth), "of the samples; steps known:", end=" ")
     print(stopping(everything, depth, groups))
     if figures:
@@ -178,18 +224,18 @@ def show_stored(path: Path, figures: Path | None) -> None:
 
 def show_simulated(figures: Path | None, problems: int, seed: int) -> None:
     print(f"\nsimulated: {problems} problems; samples of the policy, as a share of the fixed plan's, for the same rows")
-    print("\n| Beta | variety | k = 4 | k = 8 | k = 16 | k = 16, up to 64 of one problem | stops by itself |")
+    print("in brackets: the least that any rule can expect\n")
+    print("| Beta | variety | k = 4 | k = 8 | k = 16 | k = 16, up to 64 of one problem | stops by itself |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
     for shape in SHAPES:
-        deep = simulated(shape, ALWAYS_NEW, problems=problems, depth=64, seed=seed)
-        cells = [*shares(informed(deep, shape, 16), deep, (4, 8, 16)), *shares(informed(deep, shape, 64), deep, (16,))]
-        print(f"| {shape[0]:g}, {shape[1]:g} | yardstick | {' | '.join(cells)} | |")
         for variety in VARIETIES:
             deep = simulated(shape, variety, problems=problems, depth=64, seed=seed)
             flat = {name: row[:16] for name, row in deep.items()}
-            cells = [*compare(flat, 16, (4, 8, 16)), *compare(deep, 64, (16,)), stopping(flat, 16)]
+            found = [*compare(flat, 16, (4, 8, 16)), *compare(deep, 64, (16,))]
+            best = [least([drawn(shape, variety)], k, depth) for k, depth in ((4, 16), (8, 16), (16, 16), (16, 64))]
+            cells = [f"{one} ({100 * bound:.0f})" for one, bound in zip(found, best, strict=True)]
             name = "always new" if variety == ALWAYS_NEW else f"{variety:g}"
-            print(f"| {shape[0]:g}, {shape[1]:g} | {name} | {' | '.join(cells)} |", flush=True)
+            print(f"| {shape[0]:g}, {shape[1]:g} | {name} | {' | '.join(cells)} | {stopping(flat, 16)} |", flush=True)
             if figures and (shape, variety) == ((0.5, 0.5), 3.0):
                 fixed = [(float(k * problems), float(rows_of(deep, k))) for k in range(17)]
                 curves = [

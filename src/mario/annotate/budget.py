@@ -188,10 +188,17 @@ class Pool:
         return self._gains[key]
 
     def _gain(self, group: str, samples: int, correct: int, programs: int, known: int) -> float:
-        rates = _posterior(self.groups.get(group, self.rates), [_passing(p, samples, correct) for p in _RATES])
-        varieties = _posterior(self.varieties, [_varying(v, correct, programs) for v in _VARIETIES])
-        new = math.fsum(w * v / (v + correct + known) for w, v in zip(varieties, _VARIETIES, strict=True))
-        return math.fsum(w * p for w, p in zip(rates, _RATES, strict=True)) * new
+        return self.passing(group, samples, correct) * self.new(correct, programs, known)
+
+    def passing(self, group: str, samples: int, correct: int) -> float:
+        """Chance that the next sample is correct."""
+        weights = _posterior(self.groups.get(group, self.rates), [_passing(p, samples, correct) for p in _RATES])
+        return math.fsum(w * p for w, p in zip(weights, _RATES, strict=True))
+
+    def new(self, correct: int, programs: int, known: int = 0) -> float:
+        """Chance that the next correct sample is a new program."""
+        weights = _posterior(self.varieties, [_varying(v, correct, programs) for v in _VARIETIES])
+        return math.fsum(w * v / (v + correct + known) for w, v in zip(weights, _VARIETIES, strict=True))
 
 
 def _passing(rate: float, samples: int, correct: int) -> float:
