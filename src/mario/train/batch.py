@@ -4,7 +4,8 @@ The idea: a training run is a plain list of steps, each a list of micro-batches,
 Resuming is then "skip the first n", and two runs with one seed do the same work in the same order.
 
 Lengths are grouped so that little is spent on padding: rows are shuffled, taken a window at a time, sorted by
-length within it, cut into steps of about equal size, and the steps of a window are shuffled.
+length within it, cut into steps of about equal size, and the steps of a window are shuffled. Rows that will be packed
+need none of this.
 
 What this module does not do: no tensors (`trainer.collate`), no tokenising (`encode`).
 """
@@ -104,14 +105,18 @@ def plan_steps(
     tokens_per_step: int,
     rows_per_step: int | None = None,
     window_steps: int = 8,
+    packing: bool = False,
 ) -> list[Step]:
     """Steps of about `rows_per_step` rows where given, else of about `tokens_per_step` tokens.
 
     `lengths` are the tokens of each row in training order, `max_tokens` bounds a micro-batch with its padding, and
-    `window_steps` says over how many steps rows may move to meet rows of their length (1: none).
+    `window_steps` says over how many steps rows may move to meet rows of their length (1: none). With `packing`
+    there is no padding, and rows keep their order.
     """
     size = rows_per_step or tokens_per_step
     weights = [1] * len(lengths) if rows_per_step else list(lengths)
+    if packing:
+        return [tuple(_packs(group, lengths, max_tokens)) for group in _cut(range(len(lengths)), weights, size)]
     steps: list[Step] = []
     for number, window in enumerate(_cut(range(len(lengths)), weights, size * window_steps)):
         groups = _cut(sorted(window, key=lambda row: (lengths[row], row)), weights, size)
@@ -141,5 +146,18 @@ def _micro_batches(rows: Sequence[int], lengths: Sequence[int], max_tokens: int)
             yield tuple(batch)
             batch = []
         batch.append(row)
+    if batch:
+        yield tuple(batch)
+
+
+def _packs(rows: Sequence[int], lengths: Sequence[int], max_tokens: int) -> Iterator[MicroBatch]:
+    batch: list[int] = []
+    tokens = 0
+    for row in rows:
+        if batch and tokens + lengths[row] > max_tokens:
+            yield tuple(batch)
+            batch, tokens = [], 0
+        batch.append(row)
+        tokens += lengths[row]
     if batch:
         yield tuple(batch)

@@ -51,6 +51,7 @@ class SftConfig:
     rows_per_step: size of an optimizer step in rows; replaces tokens_per_step
     max_tokens: of one micro-batch with its padding; 1600 keep 135M parameters below 6 GB
     max_row_tokens: longer trajectories are refused, never cut
+    packing: rows one after another in one sequence instead of padded, none seeing another; they keep their order
     train_on_output: learn the interpreter's output too; for the ablation only
     seed: of the order of rows
     dtype: of the arithmetic; auto is bfloat16 where the processor has it; weights that learn are always float32
@@ -74,6 +75,7 @@ class SftConfig:
     rows_per_step: int | None = None
     max_tokens: int = 1600
     max_row_tokens: int = 1024
+    packing: bool = False
     train_on_output: bool = False
     seed: int = 0
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"

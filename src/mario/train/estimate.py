@@ -111,7 +111,7 @@ def forecast(task: Task, config: SftConfig, model: str, report: Callable[[str], 
     plan = task.plan(config, checkpoint.load_tokenizer(directory), window_of(directory))
     shape = _shape(directory, config, plan)
     bfloat16 = computes_in_bfloat16(config, checkpoint.pick_device(config.device))
-    computed = sum(_padded(plan, batch) for step in plan.steps for batch in step)
+    computed = sum(_computed(plan, config, batch) for step in plan.steps for batch in step)
     return Forecast(
         model=checkpoint.describe(model),
         shape=shape,
@@ -127,8 +127,10 @@ def forecast(task: Task, config: SftConfig, model: str, report: Callable[[str], 
     )
 
 
-def _padded(plan: Plan, batch: tuple[int, ...]) -> int:
-    return len(batch) * max(plan.rows[row].n_tokens for row in batch)
+def _computed(plan: Plan, config: SftConfig, batch: tuple[int, ...]) -> int:
+    """The tokens of a micro-batch with its padding."""
+    lengths = [plan.rows[row].n_tokens for row in batch]
+    return sum(lengths) if config.packing else len(lengths) * max(lengths)
 
 
 def _shape(directory: Path, config: SftConfig, plan: Plan) -> Shape:
@@ -158,7 +160,7 @@ def _shape(directory: Path, config: SftConfig, plan: Plan) -> Shape:
         inner=getattr(text, "intermediate_size", None) or 4 * text.hidden_size,
         queries=heads * size,
         keys=(getattr(text, "num_key_value_heads", None) or heads) * size,
-        tokens=max(_padded(plan, batch) for batch in batches),
+        tokens=max(_computed(plan, config, batch) for batch in batches),
         labelled=max(
             sum(label != IGNORED for row in batch for label in plan.rows[row].labels[1:]) for batch in batches
         ),

@@ -227,6 +227,7 @@ def _trainer(task: Task, config: SftConfig, network: Any, device: str, plan: Pla
     from transformers import PrinterCallback, TrainingArguments
 
     from mario.train.keeper import CHECKPOINTS
+    from mario.train.packing import keep_rows_apart
     from mario.train.trainer import StepDataset
 
     arguments = TrainingArguments(
@@ -256,10 +257,12 @@ def _trainer(task: Task, config: SftConfig, network: Any, device: str, plan: Pla
             f"{arguments.world_size} processes were launched, but training runs on one device; launch one"
         )
     arguments._n_gpu = min(1, arguments.n_gpu)  # several visible GPUs would otherwise split every micro-batch
+    if config.packing:
+        keep_rows_apart(network, plan.rows)
     trainer = task.trainer(
         model=network,
         args=arguments,
-        train_dataset=StepDataset(plan.rows, plan.steps),
+        train_dataset=StepDataset(plan.rows, plan.steps, packing=config.packing),
         callbacks=[keeper],
         warmup_steps=int(config.warmup_fraction * len(plan.steps)),
     )

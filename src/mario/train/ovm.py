@@ -194,6 +194,7 @@ class MultiTask(Task):
             max_tokens=config.max_tokens,
             tokens_per_step=config.tokens_per_step,
             rows_per_step=config.rows_per_step,
+            packing=config.packing,
         )
         return Plan(order, steps, counts, refused)
 

@@ -89,5 +89,6 @@ class FineTuning(Task):
             max_tokens=config.max_tokens,
             tokens_per_step=config.tokens_per_step,
             rows_per_step=config.rows_per_step,
+            packing=config.packing,
         )
         return Plan(order, steps, counts, refused)

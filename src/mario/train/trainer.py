@@ -5,7 +5,7 @@ exact mean over all trained tokens of the step however they were cut. And logits
 stands: the head is a fifth of a small model's work, and most positions of a trajectory are prompt and output.
 
 Rows are padded on the right and carry no attention mask: a causal model's real tokens never look at what comes
-after them, padding has no label, and without a mask the fused attention kernel is used.
+after them, padding has no label, and without a mask the fused attention kernel is used. `packing` is the other way.
 
 A value model can train here too: with `value_weight` above 0 the loss gains that weight times the mean of
 `value_losses`, which see the hidden states that the head sees. This class has no such losses; a subclass brings them.
@@ -24,20 +24,22 @@ from transformers import Trainer
 from mario.errors import TrainingError
 from mario.train.batch import Step
 from mario.train.encode import IGNORED, EncodedRow
+from mario.train.packing import attention_of, pack
 
 
 class StepDataset(torch.utils.data.Dataset):  # type: ignore[misc]
-    """Optimizer steps as items: `{"micro_batches": [{"input_ids", "labels", "row_ids"}, …]}`."""
+    """Optimizer steps as items: `{"micro_batches": [{"input_ids", "labels", "row_ids"}, …]}`; see `pack` for more."""
 
-    def __init__(self, rows: Sequence[EncodedRow], steps: Sequence[Step]) -> None:
+    def __init__(self, rows: Sequence[EncodedRow], steps: Sequence[Step], *, packing: bool = False) -> None:
         self.rows = rows
         self.steps = steps
+        self.collate = pack if packing else collate
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"micro_batches": [collate([self.rows[i] for i in batch]) for batch in self.steps[index]]}
+        return {"micro_batches": [self.collate([self.rows[i] for i in batch]) for batch in self.steps[index]]}
 
 
 def collate(rows: Sequence[EncodedRow]) -> dict[str, Any]:
@@ -120,7 +122,8 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
         """
         targets = inputs["labels"][:, 1:]
         is_labelled = targets != IGNORED
-        logits, hidden = labelled_logits(model, inputs["input_ids"], is_labelled)
+        told = attention_of(getattr(model, "module", model), inputs)
+        logits, hidden = labelled_logits(model, inputs["input_ids"], is_labelled, **told)
         summed = torch.nn.functional.cross_entropy(logits.float(), targets[is_labelled], reduction="sum")
         count = int(is_labelled.sum()) if num_items_in_batch is None else int(num_items_in_batch)
         loss = summed / max(1, count)  # a step of wrong solutions alone has no label
@@ -154,7 +157,7 @@ def rate_factor(step: int, steps: int, warmup: int) -> float:
 
 
 def labelled_logits(
-    model: Any, input_ids: torch.Tensor, is_labelled: torch.Tensor
+    model: Any, input_ids: torch.Tensor, is_labelled: torch.Tensor, **attention: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits [n, V] that predict the n labelled targets, and the head's hidden states [B, T, H].
 
@@ -171,7 +174,7 @@ def labelled_logits(
     head = getattr(model, "module", model).get_output_embeddings()
     handle = head.register_forward_pre_hook(keep_labelled)
     try:
-        logits = model(input_ids=input_ids, use_cache=False).logits
+        logits = model(input_ids=input_ids, use_cache=False, **attention).logits
     finally:
         handle.remove()
     return logits, seen[0]
