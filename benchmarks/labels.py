@@ -1,13 +1,19 @@
 """How well does the finder rank wrong references? Known errors of GSM8K, and errors that we inject.
 
     python benchmarks/labels.py known  --data DIR
-    python benchmarks/labels.py inject --data DIR [--seeds 10] [--figure docs/figures/labels-samples.svg]
+    python benchmarks/labels.py inject --data DIR [--seeds 20] [--weights folds] [--figure SVG]
 
 `inject` changes 2 % of the references of GSM8K test and MATH-500 in one of four ways (a digit; a factor of 2 or 10; the
 answer of another problem; a sign, where there is one to drop), hides the reference solutions, and asks what share of
 the R changed ones is among the R first (R-precision). Published outputs of other people's models are the samples; what
 their files say of right and wrong is not read. Problems that our patches name are left out: they are suspects already,
-for good reason. `calibration` compares scores with frequencies on the same draws.
+for good reason.
+
+`--weights` says whose coefficients judge (`labels_fit.py`): `folds`, fitted on other problems (the default); `other`,
+on the other data set alone; `shipped`, those of the package, which have seen these problems with other changes.
+
+Beside it stands an oracle that is told which samples are right. Where one is, it finds the changed reference for sure;
+where none is, nothing that the samples say can help it.
 
 DIR is laid out as the readers expect: gsm8k/, math/, outputs/, programs/.
 """
@@ -20,23 +26,27 @@ import random
 import re
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mario.data.patches import PatchAction, patch_for, problem_hash
 from mario.data.readers import read_gsm8k, read_math
 from mario.grade import grade
-from mario.labels.find import weigh_problem
-from mario.labels.rules import number_of
-from mario.labels.samples import Sample, SampleFields, Samples
+from mario.labels.find import learn_models, weigh_problem
+from mario.labels.fitted import Fitted, shipped
+from mario.labels.plausible import number_of
+from mario.labels.samples import Sample, SampleFields, answer_key
+from mario.labels.samples import Samples as Store
 from mario.labels.shipped import shipped_patches
-from mario.labels.votes import Models, count_answers
+from mario.labels.votes import count_answers
 from mario.page.chart import Series, line_chart
 from mario.types import Problem, VerdictStatus
 
 NOISE = 0.02
+LEAST = 100  # problems of one number of models, for a figure of their own
 TORA = "tora-code-34b-v1.0=outputs/tora-code-34b-v1.0.gsm8k.jsonl.gz"
 RHO = "rho-math-7b-interpreter-v0.1=outputs/rho-math-7b-interpreter-v0.1.math500.jsonl.gz"
 PROGRAMS = "programs/programs.jsonl.gz"
@@ -53,7 +63,7 @@ def load(data: Path, name: str) -> list[Problem]:
 
 
 def samples_of(data: Path, name: str, problems: Sequence[Problem]) -> dict[str, list[Sample]]:
-    with TemporaryDirectory() as folder, Samples(Path(folder)) as samples:
+    with TemporaryDirectory() as folder, Store(Path(folder)) as samples:
         samples.add_problems(problems)
         for source in (TORA if name == "gsm8k" else RHO, PROGRAMS):
             model, _, path = source.rpartition("=")
@@ -90,65 +100,100 @@ def _spoilt(answer: str, neighbour: str, rng: random.Random) -> str | None:
     return neighbour
 
 
+Samples = Mapping[str, list[Sample]]
+Weights = Callable[[str], Fitted]  # of a problem's id
+
+
 def ranking(
-    problems: Sequence[Problem], samples: dict[str, list[Sample]], *, solutions: bool
+    problems: Sequence[Problem], samples: Samples, weights: Weights, *, solutions: bool
 ) -> list[tuple[float, str]]:
     """Score and id of every problem, the most suspect first; equal scores in an order that knows nothing."""
-    models = Models()
-    for problem in problems:
-        models.learn(count_answers(problem.answer, samples.get(problem.id, [])))
+    models = learn_models(problems, lambda key: samples.get(key, []))
+    copies = Counter(answer_key(problem.answer) for problem in problems)
     scored = []
     for problem in problems:
         seen = problem if solutions else replace(problem, solution=None)
-        suspect = weigh_problem(seen, samples.get(problem.id, []), models).suspect
-        scored.append((suspect.score, problem.id))
+        others = copies[answer_key(problem.answer)] - 1
+        found = weigh_problem(seen, samples.get(problem.id, []), others, models, weights(problem.id))
+        scored.append((found.suspect.score, problem.id))
     order = {problem.id: random.Random(problem.id).random() for problem in problems}
     return sorted(scored, key=lambda item: (-item[0], order[item[1]]))
 
 
-def inject(data: Path, seeds: int, figure: Path | None) -> None:
-    precision: dict[tuple[str, str], list[float]] = defaultdict(list)
-    curve: dict[tuple[str, int], list[float]] = defaultdict(list)
+def hits(
+    problems: Sequence[Problem], changed: Mapping[str, Problem], samples: Samples, weights: Weights, *, solutions: bool
+) -> tuple[float, list[tuple[float, str]]]:
+    """R-precision where `changed` take the place of their originals, and the ranking itself."""
+    ranked = ranking([changed.get(p.id, p) for p in problems], samples, weights, solutions=solutions)
+    return sum(key in changed for _, key in ranked[: len(changed)]) / len(changed), ranked
+
+
+def inject(data: Path, seeds: int, how: str, figure: Path | None) -> None:
+    from labels_fit import evidence_models  # it needs NumPy and SciPy
+
+    sets = {name: load(data, name) for name in ("gsm8k", "math500")}
+    drawn = {name: samples_of(data, name, problems) for name, problems in sets.items()}
+    choose = evidence_models(sets, drawn, how)
     bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
-    for name in ("gsm8k", "math500"):
-        problems = load(data, name)
-        samples = samples_of(data, name, problems)
+    curve: dict[int, list[float]] = defaultdict(list)
+    for name, problems in sets.items():
+        samples, weights = drawn[name], partial(choose, name)
+        usable = [p for p in problems if p.answer]
+        strata = voices(usable, samples)
+        precision: dict[str, list[float]] = defaultdict(list)
         for seed in range(seeds):
             rng = random.Random(f"{name} {seed}")
-            usable = [p for p in problems if p.answer]
-            spoilt = {p.id: spoil(p, usable, rng) for p in rng.sample(usable, round(NOISE * len(problems)))}
-            noisy = [spoilt.get(p.id, p) for p in problems]
-            for solutions in (False, True):
-                ranked = ranking(noisy, samples, solutions=solutions)
-                hits = sum(key in spoilt for _, key in ranked[: len(spoilt)])
-                precision[name, "visible" if solutions else "hidden"].append(hits / len(spoilt))
-                if not solutions:
-                    for score, key in ranked:
-                        bins[min(9, int(score * 10))].append((score, key in spoilt))
-            # Where there are many samples: the same measure on problems that have at least four.
-            if name == "gsm8k":
-                rich = [p for p in problems if len(samples.get(p.id, [])) >= 4]
+            changed = {p.id: spoil(p, usable, rng) for p in rng.sample(usable, round(NOISE * len(problems)))}
+            share, ranked = hits(problems, changed, samples, weights, solutions=False)
+            precision["solutions hidden"].append(share)
+            for score, key in ranked:
+                bins[min(9, int(score * 10))].append((score, key in changed))
+            share, _ = hits(problems, changed, samples, weights, solutions=True)
+            precision["solutions visible"].append(share)
+            right = sum(bool(strata[key][1]) for key in changed) / len(changed)
+            precision["hidden, an oracle of right samples"].append(right)
+            for models in sorted({number for number, _ in strata.values()}):
+                some = [p for p in usable if strata[p.id][0] == models]
+                if len(some) >= LEAST:
+                    changed = {p.id: spoil(p, usable, rng) for p in rng.sample(some, round(NOISE * len(some)))}
+                    share, _ = hits(some, changed, samples, weights, solutions=False)
+                    known = statistics.mean(strata[p.id][1] for p in some)
+                    precision[f"hidden, {len(some)} with {models} models, some right on {known:.2f}"].append(share)
+            if name == "gsm8k":  # where there are many samples: fewer and fewer of them
+                rich = [p for p in problems if strata[p.id][0] >= 4]
                 changed = {p.id: spoil(p, usable, rng) for p in rng.sample(rich, max(1, round(NOISE * len(rich))))}
-                shuffled = {p.id: rng.sample(samples[p.id], len(samples[p.id])) for p in rich}
+                shuffled = {p.id: rng.sample(one_each(samples[p.id]), strata[p.id][0]) for p in rich}
                 for k in range(5):
-                    some = {key: found[:k] for key, found in shuffled.items()}
-                    ranked = ranking([changed.get(p.id, p) for p in rich], some, solutions=False)
-                    share = sum(key in changed for _, key in ranked[: len(changed)]) / len(changed)
-                    curve["gsm8k", k].append(share)
-    for (name, solutions), values in precision.items():
-        print(f"{name}, solutions {solutions}: R-precision {interval(values)}")
-    for (name, k), values in sorted(curve.items()):
-        print(f"{name}, {k} samples each: R-precision {interval(values)}")
-    print("calibration (score: mean score, share wrong, n)")
+                    some_of = {key: found[:k] for key, found in shuffled.items()}
+                    curve[k].append(hits(rich, changed, some_of, weights, solutions=False)[0])
+        for what, values in precision.items():
+            print(f"{name}, {what}: R-precision {interval(values)}", flush=True)
+    for k, values in sorted(curve.items()):
+        print(f"gsm8k, {k} of at least 4 models: R-precision {interval(values)}")
+    print("calibration, solutions hidden (score: mean score, share wrong, n)")
     for number, found in sorted(bins.items()):
         mean = statistics.mean(score for score, _ in found)
         print(f"  {number / 10:.1f}: {mean:.3f} {statistics.mean(wrong for _, wrong in found):.3f} {len(found)}")
     if figure is not None:
-        points = [(float(k), statistics.mean(values)) for (_, k), values in sorted(curve.items())]
+        points = [(float(k), statistics.mean(values)) for k, values in sorted(curve.items())]
         title = "Injected wrong references found, by samples a problem"
-        series = [Series("GSM8K test, problems with four samples or more, 2 % changed", points, marks=True)]
+        series = [Series("GSM8K test, problems with four models or more, 2 % changed", points, marks=True)]
         figure.parent.mkdir(parents=True, exist_ok=True)
         figure.write_text(str(line_chart(title, "samples a problem", "R-precision", series)) + "\n", encoding="utf-8")
+
+
+def voices(problems: Sequence[Problem], samples: Samples) -> dict[str, tuple[int, bool]]:
+    """How many models answered each problem, and whether one of them agrees with the published reference."""
+    found = {}
+    for problem in problems:
+        answers = count_answers(problem.answer, samples.get(problem.id, []))
+        found[problem.id] = (len({model for answer in answers for model in answer.votes}), bool(answers[0].votes))
+    return found
+
+
+def one_each(samples: Sequence[Sample]) -> list[Sample]:
+    """The first sample of each model."""
+    return list({sample.model: sample for sample in reversed(samples)}.values())
 
 
 def interval(values: Sequence[float]) -> str:
@@ -162,11 +207,13 @@ def known(data: Path) -> None:
     listed = [json.loads(line) for line in (data / "gsm8k/known_label_errors.jsonl").read_text().splitlines()]
     verdicts = {row["id"]: row["verdict"] for row in listed}
     ours = {h for h, patch in shipped_patches().items() if patch.action is PatchAction.REPLACE}
+    weights = shipped()
     for split in ("test", "train"):
         problems = list(read_gsm8k(data / f"gsm8k/{split}.jsonl.gz", split=split))
         samples = samples_of(data, "gsm8k", problems) if split == "test" else {}
         for solutions in (False, True) if split == "test" else (True,):
-            ranks = {key: rank for rank, (_, key) in enumerate(ranking(problems, samples, solutions=solutions), 1)}
+            ranked = ranking(problems, samples, lambda _: weights, solutions=solutions)
+            ranks = {key: rank for rank, (_, key) in enumerate(ranked, 1)}
             new = {p.id for p in problems if problem_hash(p) in ours and p.id not in verdicts}
             print(f"gsm8k {split}, {len(problems)} problems, solutions {'visible' if solutions else 'hidden'}")
             groups: dict[str, list[str]] = {"proved by us": sorted(new)}
@@ -185,13 +232,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("known", "inject"))
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--weights", choices=("folds", "other", "shipped"), default="folds")
     parser.add_argument("--figure", type=Path)
     args = parser.parse_args()
     if args.what == "known":
         known(args.data)
     else:
-        inject(args.data, args.seeds, args.figure)
+        inject(args.data, args.seeds, args.weights, args.figure)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,10 @@ from mario.data.patches import (
 )
 from mario.data.readers import read_gsm8k, read_math, read_problems, write_problems
 from mario.errors import DataError, StoreError
-from mario.labels.find import FindConfig, find
+from mario.labels.find import FindConfig, find, weigh_problem
+from mario.labels.fitted import shipped
+from mario.labels.plausible import answer_kind, number_of, operations
+from mario.labels.relate import differences
 from mario.labels.rules import find_faults
 from mario.labels.samples import Sample, SampleFields, Samples
 from mario.labels.score import PRIOR, score_of
@@ -120,7 +123,24 @@ def test_answers_are_classes_of_the_grader() -> None:
     reference, rival = count_answers("1/2", [sample("0.5"), sample("\\frac12", "n"), sample("7"), sample("7.0", "n")])
     assert reference.is_reference
     assert len(reference.samples) == 2
-    assert (rival.text, rival.weight) == ("7", 2)
+    assert (rival.text, len(rival.samples), set(rival.votes)) == ("7", 2, {"m", "n"})
+
+
+def test_a_model_of_two_minds_shares_its_vote() -> None:
+    reference, rival = count_answers("1", [sample("2"), sample("2"), sample("2"), sample("1")])
+    assert (reference.weight, rival.weight) == (0.25, 0.75)
+
+
+def test_an_answer_without_its_program_is_no_second_way() -> None:
+    bare = replace(sample("2", key="words", shape="words"), has_program=False)
+    assert count_answers("1", [sample("2"), bare])[1].weight == 1
+    assert count_answers("1", [bare])[1].weight == 1
+
+
+def test_of_several_values_the_last_answers_where_one_number_is_asked_for() -> None:
+    assert count_answers("370", [sample("(220, 90, 370)")])[0].weight == 1
+    assert [answer.text for answer in count_answers("3", [sample("{H: 10, W: 4}"), sample("True", "n")])] == ["3", "4"]
+    assert count_answers("(1, 2)", [sample("(1, 2)")])[0].weight == 1
 
 
 def test_votes_of_better_models_and_of_more_models_say_more() -> None:
@@ -133,13 +153,107 @@ def test_votes_of_better_models_and_of_more_models_say_more() -> None:
         models.learn(count_answers("1", [sample("5", "bad")]))
     assert models.accuracy("good") > 0.85 > 0.6 > models.accuracy("bad")
 
-    def odds(*samples: Sample) -> float:
-        answers = count_answers("1", samples)
-        return models.log_odds(answers, answers[1])
+    def score(*samples: Sample) -> float:
+        return weigh_problem(TRIP, list(samples), 0, models, shipped()).suspect.score
 
-    assert odds(sample("2", "good")) > odds(sample("2", "bad"))
-    assert odds(sample("2", "good"), sample("2", "bad")) > odds(sample("2", "good"))
-    assert odds(sample("2", "good"), sample("1", "bad")) < odds(sample("2", "good"))
+    assert score(sample("11", "good")) > score(sample("11", "bad")) > score()
+    assert score(sample("11", "good"), sample("11", "bad")) > score(sample("11", "good"))
+    assert score(sample("11", "good"), sample("10", "bad")) < score(sample("11", "good"))
+    assert score(sample("10", "good")) < score()
+
+
+TRIP = story("10", None, "Cy reads 2 pages a day. How many pages does he read in 5 days?")
+
+
+def test_a_difference_like_a_slip_says_more_than_one_by_a_number_of_the_question() -> None:
+    def score(reference: str) -> float:
+        models = Models()
+        return weigh_problem(replace(TRIP, answer=reference), [sample("10")], 0, models, shipped()).suspect.score
+
+    assert score("100") > score("12")
+    assert score("100") > score("5")
+
+
+def test_how_a_reference_differs_is_seen() -> None:
+    def seen(reference: str, rival: str, question: str = TRIP.question) -> set[str]:
+        problem = replace(TRIP, answer=reference, question=question)
+        return {name for name, value in differences(problem, rival).items() if value}
+
+    assert seen("100", "10") == {"power of ten", "far"} - {"far"}
+    assert "sign" in seen("-10", "10")
+    assert "factor of two" in seen("20", "10")
+    assert "one digit" in seen("17", "13")
+    assert "only digit" in seen("7", "3")
+    assert "one number" in seen("15", "10")  # 15 - 10 is the question's 5
+    assert "small factor" in seen("30", "10")
+    assert "strange letter" in seen("3x", "4", "Find it.")
+    assert "strange letter" not in seen("3x", "4x", "Find it.")
+    assert "other kind" in seen("\\frac{1}{2}", "7")
+
+
+def test_plain_numbers_are_read_and_nothing_else() -> None:
+    read = {
+        "1,200": 1200,
+        "$5.50": 5.5,
+        "20%": 20,
+        "\\frac{3}{4}": 0.75,
+        "\\frac34": 0.75,
+        "1,\\!200": 1200,
+        "30^\\circ": 30,
+    }
+    assert {text: number_of(text) for text in read} == read
+    assert number_of("5\\text{ cm}^2") == number_of("5 miles") == 5
+    assert [number_of(text) for text in ("3x", "2+3i", "2\\sqrt{3}", "(3,4)", "\\pi", "x=5")] == [None] * 6
+
+
+def test_operations_that_lead_to_a_number() -> None:
+    question = "Ann has 5 bags of 7 nuts and eats 3."
+    assert [operations(question, value) for value in (7.0, 35.0, 32.0, 38.5)] == [0, 1, 2, 3]
+    assert operations(question, 987654.0) == 4  # once, everything was reachable: times zero it was zero
+
+
+def test_answers_of_another_kind_than_the_question_asks_for_are_implausible() -> None:
+    model = shipped().answers
+    question = "How many apples are in 5 bags of 7 apples?"
+    right = model.implausibility(question, "35")
+    for answer in ("\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", "x^2+3", "98347"):
+        assert model.implausibility(question, answer) > right
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ("7", "1 digits"),
+        ("1,200", "4 digits, 2 zeros"),
+        ("-40", "negative 2 digits, 1 zeros"),
+        ("0", "1 digits"),
+        ("2.50", "decimal"),
+        ("\\frac{3}{4}", "fraction"),
+        ("-\\frac{3}{4}", "negative fraction"),
+        ("3\\sqrt{2}", "root"),
+        ("(1,2)", "tuple"),
+        ("[1,\\infty)", "interval"),
+        ("x+1", "expression"),
+        ("2+3i", "complex"),
+        ("1,-2", "list"),
+        ("\\text{Tuesday}", "text"),
+        ("y=2x", "claim"),
+    ],
+)
+def test_kinds_of_answers(answer: str, kind: str) -> None:
+    assert answer_kind(answer) == kind
+
+
+def test_a_file_name_says_who_wrote_the_outputs_not_what_of(tmp_path: Path) -> None:
+    write_problems(tmp_path / "problems.jsonl", PROBLEMS)
+    row = json.dumps({"question": PROBLEMS[2].question, "pred": "11"})
+    for name in ("solver-7b-v0.1.gsm8k.jsonl", "solver-7b-v0.1.jsonl"):
+        (tmp_path / name).write_text(row + "\n")
+        with Samples(tmp_path) as samples:
+            samples.add_problems(PROBLEMS)
+            samples.add_source(str(tmp_path / name), SampleFields())
+            assert [one.model for one in samples.of("t/2")] == ["solver-7b-v0.1"]
+        (tmp_path / "samples.sqlite").unlink()
 
 
 def test_without_evidence_the_score_is_the_prior() -> None:
@@ -198,7 +312,8 @@ def test_find_writes_suspects_that_read_back(files: Path) -> None:
 
 def test_hidden_solutions_are_not_looked_at(files: Path) -> None:
     find(FindConfig(files / "problems.jsonl", solutions=False), files / "out")
-    assert all(not suspect.evidence for suspect in read_suspects(files / "out"))
+    seen = {item.kind for suspect in read_suspects(files / "out") for item in suspect.evidence}
+    assert seen <= {"question", "copy", "unseen"}
 
 
 def test_even_votes_for_two_answers_are_an_ambiguity(files: Path) -> None:

@@ -9,7 +9,7 @@ What this module does not do: change a reference (`data.patches`, after people h
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,8 @@ from tempfile import TemporaryDirectory
 from mario.data.patches import problem_hash
 from mario.data.readers import read_problems, write_problems
 from mario.errors import UsageError
+from mario.labels.fitted import Fitted, shipped
+from mario.labels.relate import observe
 from mario.labels.rules import find_faults
 from mario.labels.samples import Sample, SampleFields, Samples
 from mario.labels.score import kind_of, score_of, sentence, weigh
@@ -68,11 +70,12 @@ class FindResult:
     likely: int  # with a score of at least one half
     kinds: dict[str, int]
     models: dict[str, float]
-    coincidence: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Weighed:
+class Weighed:
+    """A suspect before it has a rank, with what its page will show."""
+
     suspect: Suspect
     problem: Problem
     answers: list[Answer]
@@ -85,11 +88,13 @@ def find(config: FindConfig, out: Path, note: Callable[[int], None] = lambda _: 
         for source in config.samples:
             samples.add_source(source, config.fields)
         samples.close_index()
-        models = learn_models(_problems(config), samples) if config.samples else Models()
-        best: list[tuple[float, int, _Weighed]] = []
+        models = learn_models(_problems(config), samples.of) if config.samples else Models()
+        fitted = shipped()
+        best: list[tuple[float, int, Weighed]] = []
         count = 0
         for count, problem in enumerate(_problems(config), start=1):
-            weighed = weigh_problem(problem, samples.of(problem.id), models)
+            copies = samples.problems_with(problem.answer) - 1
+            weighed = weigh_problem(problem, samples.of(problem.id), copies, models, fitted)
             if weighed.suspect.score >= config.least:
                 heapq.heappush(best, (weighed.suspect.score, -count, weighed))
                 if len(best) > config.top:
@@ -106,7 +111,6 @@ def find(config: FindConfig, out: Path, note: Callable[[int], None] = lambda _: 
             likely=sum(suspect.score >= 0.5 for suspect in suspects),
             kinds={kind.value: sum(suspect.kind is kind for suspect in suspects) for kind in SuspectKind},
             models={model: round(models.accuracy(model), 4) for model in sorted(models.asked)},
-            coincidence=round(models.coincidence, 4),
         )
     write_json(out / SUMMARY, {"settings": config, "result": result})
     return result
@@ -119,18 +123,18 @@ def _problems(config: FindConfig) -> Iterator[Problem]:
         yield problem if config.solutions else replace(problem, solution=None)
 
 
-def learn_models(problems: Iterator[Problem], samples: Samples) -> Models:
-    """How often each model agrees with the references, and how often wrong answers meet."""
+def learn_models(problems: Iterable[Problem], samples: Callable[[str], list[Sample]]) -> Models:
+    """How often each model agrees with the references."""
     models = Models()
     for problem in problems:
-        models.learn(count_answers(problem.answer, samples.of(problem.id)))
+        models.learn(count_answers(problem.answer, samples(problem.id)))
     return models
 
 
-def weigh_problem(problem: Problem, samples: list[Sample], models: Models) -> _Weighed:
-    """All evidence about one problem; pure."""
-    answers = count_answers(problem.answer, samples)
-    evidence = weigh(find_faults(problem), answers, models, problem.answer)
+def weigh_problem(problem: Problem, samples: list[Sample], copies: int, models: Models, fitted: Fitted) -> Weighed:
+    """All evidence about one problem, `copies` being how many others have its answer; pure."""
+    answers = models.order(count_answers(problem.answer, samples))
+    evidence = weigh(find_faults(problem), answers, observe(problem, answers, copies, models, fitted.answers), fitted)
     rivals = {item.answer: 0.0 for item in evidence if item.answer is not None and item.weight > 0}
     for item in evidence:
         if item.answer in rivals:
@@ -140,17 +144,17 @@ def weigh_problem(problem: Problem, samples: list[Sample], models: Models) -> _W
         problem_hash=problem_hash(problem),
         rank=0,
         score=round(score_of(evidence), 6),
-        kind=kind_of(answers, evidence),
+        kind=kind_of(answers),
         reference=problem.answer,
         sentence=sentence(problem.answer, evidence),
         suggestion=max(rivals, key=lambda answer: rivals[answer], default=None),
         evidence=tuple(evidence),
         samples=len(samples),
     )
-    return _Weighed(suspect, problem, answers)
+    return Weighed(suspect, problem, answers)
 
 
-def _write(out: Path, ranked: list[_Weighed], samples: Samples) -> list[Suspect]:
+def _write(out: Path, ranked: list[Weighed], samples: Samples) -> list[Suspect]:
     out.mkdir(parents=True, exist_ok=True)
     trajectories: list[Trajectory] = []
     suspects = []

@@ -16,17 +16,17 @@ from fractions import Fraction
 from itertools import pairwise
 
 from mario.data.calculator.arithmetic import Operation, Unreadable, decimal_text, evaluate, leaves, without_percent
-from mario.data.calculator.mentions import find_mentions, unit_values
+from mario.data.calculator.mentions import find_mentions
 from mario.data.calculator.notation import Token, parse, tokenize
 from mario.data.calculator.question import question_values
 from mario.data.calculator.read import read_steps, strip_annotations
 from mario.data.calculator.teacher import Refusal, read_program
 from mario.data.readers import find_boxed
 from mario.grade import grade
+from mario.labels.plausible import number_of
 from mario.types import Problem, VerdictStatus
 
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|-?\.\d+")
-_MOST_NUMBERS = 14  # of one question, for reaching its answer
 _MOST_LINES, _MOST_TOKENS, _MOST_PIECES = 60, 40, 40  # of one solution; longer ones are read in part
 # "How many" of these may well be a fraction.
 _DIVISIBLE = re.compile(
@@ -59,14 +59,6 @@ def find_faults(problem: Problem) -> list[Finding]:
     return found + list(_story_rules(problem, problem.solution))
 
 
-def number_of(text: str) -> Fraction | None:
-    """The value of a plain number such as `1,200`, `$5.50`, `20%` or `3/4`; None for anything else."""
-    try:
-        return evaluate(without_percent(parse(tokenize(text)))) if len(text) <= 40 else None
-    except Unreadable:
-        return None
-
-
 def _question_rules(problem: Problem) -> Iterator[Finding]:
     value = number_of(problem.answer)
     if value is None:
@@ -77,30 +69,10 @@ def _question_rules(problem: Problem) -> Iterator[Finding]:
         yield Finding("integrality", f"the question asks how many{asked[-1]}, and {problem.answer} is no whole number")
     if counted and value < 0:
         yield Finding("bounds", f"the question asks how many{asked[-1]}, and {problem.answer} is negative")
-    if not re.search(r"\\|\$[a-z]", problem.question) and not _is_reachable(value, problem.question):
-        yield Finding("reach", f"no three operations on the question's numbers give {problem.answer}")
     if re.search(r"\bprobability\b", problem.question, re.IGNORECASE) and "%" not in problem.answer:
         tail = problem.question.lower().rpartition("probability")[2]
         if not 0 <= value <= 1 and not re.search(r"percent|express|form|m\s*\+\s*n|a\s*\+\s*b", tail):
             yield Finding("bounds", f"the question asks for a probability, and {problem.answer} is none")
-
-
-def _is_reachable(value: Fraction, question: str) -> bool:
-    """Whether at most three operations on the question's numbers, and what its units bring along, give the value.
-
-    Floats, since nothing is proved here: a small number is nearly always reachable, a large wrong one often is not.
-    """
-    known = sorted({float(x) for x in question_values(question) | unit_values(question)})[:_MOST_NUMBERS]
-    wanted = round(float(value), 6)
-    first = {1.0, 2.0, *known}
-    second = {round(result, 6) for a in first for b in first for result in (a + b, a - b, a * b, a / b if b else a)}
-    if wanted in first or wanted in second:
-        return True
-    return any(
-        round(rest, 6) in second or round(rest, 6) in first
-        for a in second
-        for rest in (wanted - a, a - wanted, wanted / a if a else 0.0, wanted * a, a / wanted if wanted else 0.0)
-    )
 
 
 def _box_rules(problem: Problem, boxed: Sequence[str]) -> Iterator[Finding]:

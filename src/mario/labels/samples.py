@@ -68,6 +68,7 @@ class Sample:
     key: str
     shape: str
     value: float | None
+    has_program: bool = True
 
 
 class Samples:
@@ -77,10 +78,10 @@ class Samples:
         self._db = sqlite3.connect(scratch / "samples.sqlite", isolation_level=None)
         self._db.execute("PRAGMA journal_mode=OFF")  # a scratch file: a killed run starts it afresh
         self._db.execute("PRAGMA synchronous=OFF")
-        self._db.execute("CREATE TABLE problems(id TEXT PRIMARY KEY, key BLOB) WITHOUT ROWID")
+        self._db.execute("CREATE TABLE problems(id TEXT PRIMARY KEY, key BLOB, answer TEXT) WITHOUT ROWID")
         self._db.execute(
             "CREATE TABLE samples(problem_id TEXT, answer TEXT, model TEXT, prompt TEXT, key TEXT, shape TEXT,"
-            " value REAL, record TEXT)"
+            " value REAL, has_program INTEGER, record TEXT)"
         )
         self._db.execute("BEGIN")
         self.read = self.unmatched = self.unanswered = 0
@@ -94,9 +95,11 @@ class Samples:
     def add_problems(self, problems: Iterable[Problem]) -> int:
         before = self._db.total_changes
         self._db.executemany(
-            "INSERT OR REPLACE INTO problems VALUES(?, ?)", ((p.id, _question_key(p.question)) for p in problems)
+            "INSERT OR REPLACE INTO problems VALUES(?, ?, ?)",
+            ((p.id, _question_key(p.question), answer_key(p.answer)) for p in problems),
         )
         self._db.execute("CREATE INDEX by_key ON problems(key)")
+        self._db.execute("CREATE INDEX by_answer ON problems(answer)")
         return self._db.total_changes - before
 
     def add_source(self, source: str, fields: SampleFields) -> None:
@@ -125,9 +128,10 @@ class Samples:
             program_key(trajectory),
             program_shape(trajectory),
             float(value) if isinstance(value, int | float) else None,
+            any(step.code is not None for step in trajectory.steps),
             canonical_json(trajectory),
         )
-        self._db.execute("INSERT INTO samples VALUES(?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._db.execute("INSERT INTO samples VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def _find(self, question: str | None, problem_id: str | None) -> str | None:
         if question:
@@ -142,22 +146,35 @@ class Samples:
 
     def of(self, problem_id: str) -> list[Sample]:
         """The samples of one problem, in the order of reading."""
-        rows = self._db.execute(
-            "SELECT rowid, answer, model, prompt, key, shape, value FROM samples WHERE problem_id = ? ORDER BY rowid",
-            (problem_id,),
-        )
-        return [Sample(*row) for row in rows]
+        rows = self._db.execute(f"SELECT {_SAMPLE} FROM samples WHERE problem_id = ? ORDER BY rowid", (problem_id,))
+        return [_sample(row) for row in rows]
+
+    def problems_with(self, answer: str) -> int:
+        """How many of the problems have this reference."""
+        found = self._db.execute("SELECT COUNT(*) FROM problems WHERE answer = ?", (answer_key(answer),)).fetchone()
+        return int(found[0])
 
     def by_problem(self) -> Iterator[tuple[str, list[Sample]]]:
-        rows = self._db.cursor().execute(
-            "SELECT problem_id, rowid, answer, model, prompt, key, shape, value FROM samples ORDER BY problem_id, rowid"
-        )
+        rows = self._db.cursor().execute(f"SELECT problem_id, {_SAMPLE} FROM samples ORDER BY problem_id, rowid")
         for problem_id, group in groupby(rows, key=lambda row: row[0]):
-            yield problem_id, [Sample(*row[1:]) for row in group]
+            yield problem_id, [_sample(row[1:]) for row in group]
 
     def trajectory(self, sample: Sample) -> Trajectory:
         found = self._db.execute("SELECT record FROM samples WHERE rowid = ?", (sample.row,)).fetchone()
         return from_json(Trajectory, json.loads(found[0]))
+
+
+_SAMPLE = "rowid, answer, model, prompt, key, shape, value, has_program"
+
+
+def _sample(row: tuple[Any, ...]) -> Sample:
+    row_id, answer, model, prompt, key, shape, value, has_program = row
+    return Sample(row_id, answer, model, prompt, key, shape, value, bool(has_program))
+
+
+def answer_key(answer: str) -> str:
+    """Equal for answers that are written alike; no grading, since only copies are looked for."""
+    return "".join(answer.replace(",", "").split())
 
 
 def _question_key(question: str) -> bytes:
@@ -197,13 +214,19 @@ def _recorded(row: Row, path: Path, index: int, fields: SampleFields, model: str
         problem_id=row.optional(fields.id) or str(index),
         sample_index=index,
         format="recorded",
-        model=model or _first(row, fields.model) or re.sub(r"\.jsonl(\.gz)?$", "", path.name),
+        model=model or _first(row, fields.model) or _model_of(path),
         sampling=Sampling(),
         steps=(step,),
         stop_reason=StopReason.ANSWERED if answered else StopReason.NO_ACTION,
         answer=answer if answered else None,
         tags=tags,
     )
+
+
+def _model_of(path: Path) -> str:
+    """The name of a recording without what it is of: solver-7b-v0.1.gsm8k.jsonl.gz is by solver-7b-v0.1."""
+    name = re.sub(r"\.jsonl(\.gz)?$", "", path.name)
+    return re.sub(r"(?<=.)\.[A-Za-z][\w-]*$", "", name)
 
 
 def _first(row: Row, names: tuple[str, ...]) -> str | None:

@@ -1,10 +1,9 @@
 """From evidence to a score: log-odds that add up, and the sentence that says why.
 
-One idea: the score is the logistic of a prior and of weights, one an observation, each a log-likelihood ratio: how much
-oftener it is seen when the reference is wrong than when it is right. `reach` was counted on GSM8K's training set with
-synthetic noise; the others were set by reading what the rules list there and how much of it is wrong (docs/labels.md).
-`benchmarks/labels.py` shows how scores and frequencies agree. Votes bring their own weight (`votes`), times a factor
-below one, because models err together.
+One idea: the score is the logistic of a prior and of weights, one an observation. What the question and the samples
+show is weighed by fitted coefficients (`fitted`); several observations of one sort are told as one piece of evidence.
+What the rules see in the solution has weights set by hand, from reading what they list on GSM8K's training set and how
+much of it is wrong (docs/labels.md). `benchmarks/labels.py` shows how scores and frequencies agree.
 
 What this module does not do: find anything.
 """
@@ -12,16 +11,16 @@ What this module does not do: find anything.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Iterable, Iterator, Sequence
 
-from mario.grade import answer_type
-from mario.labels.rules import Finding, number_of
+from mario.labels import relate
+from mario.labels.fitted import Fitted
+from mario.labels.plausible import Features, answer_kind, number_of
+from mario.labels.rules import Finding
 from mario.labels.suspects import Evidence, SuspectKind
-from mario.labels.votes import Answer, Models
+from mario.labels.votes import Answer
 
-PRIOR = 0.01  # of a reference being wrong, before anything is seen; published audits find 1 to 2 in 100
+PRIOR = 0.02  # of a reference being wrong, before anything is seen; published audits find 1 to 2 in 100
 WEIGHTS = {
     "boxed": 7.0,
     "chain": 5.5,
@@ -33,33 +32,26 @@ WEIGHTS = {
     "integrality": 2.5,
     "bounds": 2.5,
     "origin": 0.7,
-    "reach": 1.0,
-    "type": 1.2,
     "slip_in_text": -4.5,
     "agreement": 1.5,
 }
-VOTE_SHARE = 0.6  # of what the votes would say if models erred apart from each other
-SLIPS = {"sign": 1.2, "power of ten": 1.2, "one digit": 0.7, "factor": 0.2}
+_VALUE = 2.0  # log-odds for a difference of one between the outcome values of two answers
+_CLOSE = 0.5  # votes within which two answers are even
+_LEAST = 0.05  # log-odds that are worth a sentence of their own
 _Item = tuple[str, str, float, str | None, dict[str, float]]  # kind, says, weight, answer, numbers
-_CLOSE = 0.5  # log-odds within which two answers split the votes evenly
 
 
-def weigh(findings: Sequence[Finding], answers: Sequence[Answer], models: Models, reference: str) -> list[Evidence]:
-    """All evidence of a problem, with weights; ids are e1, e2, … in order of weight."""
+def weigh(findings: Sequence[Finding], answers: Sequence[Answer], seen: Features, fitted: Fitted) -> list[Evidence]:
+    """All evidence of a problem, with weights; ids are e1, e2, … in order of weight.
+
+    `answers` begins with the reference's; `seen` is what `relate.observe` saw.
+    """
     found: list[_Item] = [(f.rule, f.says, WEIGHTS[f.rule], f.answer, {}) for f in findings]
-    if (votes := _votes(answers, models, reference)) is not None:
-        found.append(votes)
-    if len(answers) > 1:
-        if (slip := _slip(reference, answers[1].text)) is not None:
-            says = f"{reference} and {answers[1].text} differ by a {slip}, as slips do"
-            found.append(("slip", says, SLIPS[slip], answers[1].text, {}))
-        types = answer_type(reference), answer_type(answers[1].text)
-        if types[0] is not types[1]:
-            says = f"the reference is of another type than {answers[1].text} ({types[0].value}, {types[1].value})"
-            found.append(("type", says, WEIGHTS["type"], answers[1].text, {}))
-        if any(_same(finding.answer, answers[1].text) for finding in findings):
-            says = f"the reference's own solution gives {answers[1].text} too"
-            found.append(("agreement", says, WEIGHTS["agreement"], answers[1].text, {}))
+    rival = answers[1] if len(answers) > 1 else None
+    if rival is not None and any(_same(finding.answer, rival.text) for finding in findings):
+        says = f"the reference's own solution gives {rival.text} too"
+        found.append(("agreement", says, WEIGHTS["agreement"], rival.text, {}))
+    found += _fitted_items(answers, seen, fitted)
     found.sort(key=lambda item: -abs(item[2]))
     return [
         Evidence(f"e{number}", kind, says, round(weight, 3), answer, numbers)
@@ -67,34 +59,89 @@ def weigh(findings: Sequence[Finding], answers: Sequence[Answer], models: Models
     ]
 
 
-def score_of(evidence: Sequence[Evidence]) -> float:
-    odds = math.log(PRIOR / (1 - PRIOR)) + sum(item.weight for item in evidence)
+def score_of(evidence: Iterable[Evidence]) -> float:
+    odds = _logit(PRIOR) + sum(item.weight for item in evidence)
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
 
 
-def _votes(answers: Sequence[Answer], models: Models, reference: str) -> _Item | None:
-    if not answers[1:]:
-        if not answers[0].samples:
-            return None
-        rival = None
-        odds = -2.0 * min(2.0, answers[0].weight)
-    else:
-        rival = answers[1]
-        odds = VOTE_SHARE * models.log_odds(answers, rival)
+def _logit(chance: float) -> float:
+    return math.log(chance / (1 - chance))
+
+
+def _fitted_items(answers: Sequence[Answer], seen: Features, fitted: Fitted) -> Iterator[_Item]:
+    """Sums of fitted weights by sort; what is too little for a sentence goes with the votes."""
+    reference, rival = answers[0].text, answers[1].text if len(answers) > 1 else None
+    rest = fitted.start - _logit(PRIOR) + _sum(relate.VOTES, seen, fitted)
+    for kind, names in relate.SORTS.items():
+        weight = _sum(names, seen, fitted)
+        if abs(weight) < _LEAST:
+            rest += weight
+            continue
+        says = _says(kind, reference, rival or "", weight, seen)
+        numbers = {name: round(seen[name], 3) for name in names if seen.get(name)}
+        yield kind, says, weight, rival if kind in ("rival", "difference") and weight > 0 else None, numbers
+    if any(answer.samples for answer in answers):
+        yield _votes(answers, rest)
+    elif abs(rest) >= _LEAST:
+        yield "unseen", "no other solution is at hand", rest, None, {}
+
+
+def _sum(names: Sequence[str], seen: Features, fitted: Fitted) -> float:
+    return math.fsum(fitted.weights.get(name, 0.0) * seen.get(name, 0.0) for name in names)
+
+
+def _says(kind: str, reference: str, rival: str, weight: float, seen: Features) -> str:
+    match kind:
+        case "question" if weight > 0:
+            return f"{reference} ({answer_kind(reference)}) is an unlikely answer to such a question"
+        case "question":
+            return f"{reference} ({answer_kind(reference)}) is a likely answer to such a question"
+        case "rival" if weight > 0:
+            return f"{rival} ({answer_kind(rival)}) is a likely answer to such a question"
+        case "rival":
+            return f"{rival} ({answer_kind(rival)}) is an unlikely answer to such a question"
+        case "copy" if seen.get("copy"):
+            return f"another problem of the file has the answer {reference} too"
+        case "copy":
+            return f"no other problem of the file has the answer {reference}"
+    told = [text for name, text in _DIFFERENCES.items() if seen.get(name)]
+    how = f"differ by {told[0]}" if told else "differ"
+    return f"{reference} and {rival} {how}, as {'slips of the pen' if weight > 0 else 'other wrong solutions'} do"
+
+
+_DIFFERENCES = {
+    "sign": "a sign",
+    "power of ten": "a power of ten",
+    "factor of two": "a factor of two",
+    "one digit": "one digit",
+    "only digit": "one digit",
+    "strange letter": "a letter that nobody else uses",
+    "one number": "a number of the question",
+    "one operation": "an operation on the question's numbers",
+    "small factor": "a small factor",
+    "other kind": "their kind",
+    "near": "a fifth at most",
+    "far": "orders of magnitude",
+}
+
+
+def _votes(answers: Sequence[Answer], odds: float) -> _Item:
+    """How many say what; with the fitted weight, and with outcome values where a value model has seen both answers."""
+    reference, rivals = answers[0], answers[1:]
     total = sum(len(answer.samples) for answer in answers)
-    numbers: dict[str, float] = {"samples": total, "for_reference": len(answers[0].samples)}
-    if rival is None:
-        says = f"all {total} samples say {reference}"
-        return "samples", says, odds, None, numbers
+    numbers: dict[str, float] = {"samples": total, "for_reference": len(reference.samples)}
+    if not rivals:
+        return "samples", f"all {total} samples say {reference.text}", odds, None, numbers
+    rival = rivals[0]
     numbers |= {"for_answer": len(rival.samples), "votes": round(rival.weight, 2)}
     names = len(rival.votes)
     says = (
         f"{len(rival.samples)} of {total} samples by {names} model{'s' * (names > 1)} say {rival.text},"
-        f" {len(answers[0].samples) or 'none'} say{'s' * (len(answers[0].samples) == 1)} {reference}"
+        f" {len(reference.samples) or 'none'} say{'s' * (len(reference.samples) == 1)} {reference.text}"
     )
-    if rival.value is not None and answers[0].value is not None:
-        odds += 2.0 * (rival.value - answers[0].value)
-        numbers |= {"value": round(rival.value, 3), "reference_value": round(answers[0].value, 3)}
+    if rival.value is not None and reference.value is not None:
+        odds += _VALUE * (rival.value - reference.value)
+        numbers |= {"value": round(rival.value, 3), "reference_value": round(reference.value, 3)}
     return "samples", says, odds, rival.text, numbers
 
 
@@ -102,30 +149,13 @@ def _same(a: str | None, b: str) -> bool:
     return a is not None and number_of(a) is not None and number_of(a) == number_of(b)
 
 
-def _slip(reference: str, other: str) -> str | None:
-    """How one number could have become the other by a slip of the pen, if it could."""
-    a, b = number_of(reference), number_of(other)
-    if a is None or b is None or not a or not b or a == b:
-        return None
-    if a == -b:
-        return "sign"
-    ratio = a / b
-    if ratio in {Fraction(10) ** n for n in (-3, -2, -1, 1, 2, 3)}:
-        return "power of ten"
-    x, y = (re.sub(r"[^\d]", "", text) for text in (reference, other))
-    if len(x) == len(y) > 1 and sum(p != q for p, q in zip(x, y, strict=True)) == 1:
-        return "one digit"
-    return "factor" if ratio in (2, Fraction(1, 2)) else None
-
-
-def kind_of(answers: Sequence[Answer], evidence: Sequence[Evidence]) -> SuspectKind:
+def kind_of(answers: Sequence[Answer]) -> SuspectKind:
     """A matter of form where the grader cannot tell the best rival from the reference; else ambiguous or a label."""
     if len(answers) > 1:
         rival = answers[1]
         if rival.doubtful:
             return SuspectKind.FORM
-        votes = next((item for item in evidence if item.kind == "samples"), None)
-        if votes and answers[0].weight >= 2 and rival.weight >= 2 and abs(answers[0].weight - rival.weight) <= _CLOSE:
+        if answers[0].weight >= 2 and rival.weight >= 2 and abs(answers[0].weight - rival.weight) <= _CLOSE:
             return SuspectKind.AMBIGUOUS
     return SuspectKind.LABEL
 
