@@ -325,6 +325,11 @@ def test_a_family_without_such_a_classifier_is_refused() -> None:
     small = transformers.GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=50)
     with pytest.raises(UsageError, match=r"GPT2LMHeadModel is built otherwise.*Llama"):
         attach_head(transformers.GPT2LMHeadModel(small), 0)
+    small = transformers.CohereConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, vocab_size=50
+    )
+    with pytest.raises(UsageError, match=r"CohereForCausalLM has no token classifier in transformers"):
+        attach_head(transformers.CohereForCausalLM(small), 0)
 
 
 def test_the_value_learns_to_tell_right_from_wrong(base: Path, data: Path, tmp_path: Path) -> None:
@@ -445,3 +450,68 @@ def test_settings_are_read_without_torch() -> None:
     loaded = "import sys, mario.train.ovm; print(sorted({'torch', 'transformers', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def mario(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mario", *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.full
+def test_a_recipe_trains_values_and_solves_with_one_directory(base: Path, tmp_path: Path) -> None:
+    training_set(tmp_path / "sums", problems=6)
+    (tmp_path / "all.toml").write_text(
+        f"""
+        out = "out"
+        [stages.ovm]
+        verb = "train-ovm"
+        data = ["sums"]
+        model = "{base}"
+        ovm = {{ target = "tanh", loss = "bce", positions = "last", holdout = 0.34 }}
+        train = {{ tokens_per_step = 400, max_row_tokens = 240, device = "cpu" }}
+        """
+    )
+    trained = mario("run", "all.toml", cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    assert "correct/sums: 8 rows" in trained.stdout and "incorrect/sums: 8 rows" in trained.stdout
+    assert read_card(tmp_path / "out" / "ovm").positions == "last"
+    assert len(held_out_problems(tmp_path / "out" / "ovm")) == 2
+    again = mario("run", "all.toml", cwd=tmp_path)
+    assert again.stdout == trained.stdout
+    solved = mario("solve", "1 + 1?", "--engine.model", "out/ovm", "--solve.max_new_tokens", "16", cwd=tmp_path)
+    assert "the model reached solve.max_new_tokens" in solved.stderr  # it generates; so small a model has no answer
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--out", "o"], 2, "data is missing"),
+        (["nowhere", "--out", "o"], 1, "run the stage that makes it"),
+        (["sums", "--out", "o", "--ovm.targett", "tanh"], 2, "did you mean"),
+        (["sums", "--out", "o", "--ovm.target", "softmax"], 2, "sigmoid"),
+    ],
+)
+def test_misuse_is_told(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+    (tmp_path / "sums").mkdir()
+    done = mario("train", "ovm", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+
+
+def test_packed_rows_have_the_same_loss(base: Path, data: Path, tmp_path: Path) -> None:
+    from mario.train.packing import keep_rows_apart
+    from mario.train.trainer import StepDataset
+
+    rows = rows_of(base, data)[:8]
+    found = []
+    for packing in (False, True):
+        model = with_head(base)
+        if packing:
+            keep_rows_apart(model, rows)
+        trainer = ovm_trainer(model, rows, [], tmp_path)
+        step = StepDataset(rows, [((0, 1, 2, 3, 4), (5, 6, 7))], packing=packing)[0]
+        trainer.training_step(model, step)
+        found.append([trainer.parts["lm_loss"].item(), trainer.parts["value_loss"].item(), model.score.weight.grad])
+    assert found[0][:2] == pytest.approx(found[1][:2], rel=1e-5)
+    torch.testing.assert_close(found[0][2], found[1][2], rtol=1e-4, atol=1e-7)

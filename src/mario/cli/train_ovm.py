@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mario.cli.arguments import Parser, add_settings, resolve
 from mario.cli.places import needs_out
 from mario.cli.progress import Line, say
+from mario.cli.train_plan import plan_text
 from mario.cli.train_sft import table
 from mario.errors import UsageError
 from mario.train.config import SftConfig
@@ -42,9 +43,17 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("data", nargs="*", type=Path, help="output directories of mario annotate")
     parser.add_argument("--out", type=Path, metavar="DIRECTORY")
+    parser.add_argument("--dry-run", action="store_true", help="print steps, tokens and memory; train nothing")
     add_settings(parser, OvmRecipe, skip=("data",), short={"train.seed": "seed"})
     args = parser.parse(argv)
     recipe = resolve(OvmRecipe, args, data=args.data)
+    if args.dry_run:
+        from mario.train.estimate import forecast
+        from mario.train.ovm import MultiTask
+
+        task = MultiTask(_sets(recipe), recipe.ovm, recipe.train.seed)
+        print(plan_text(forecast(task, recipe.train, recipe.model, say)))
+        return 0
     print(table(train_with_progress(recipe, needs_out(args.out, "train"))))
     return 0
 
@@ -52,11 +61,16 @@ def run(argv: list[str]) -> int:
 def train_with_progress(recipe: OvmRecipe, out: Path) -> TrainResult:
     from mario.train.ovm import train_ovm
 
-    if not recipe.data:
-        raise UsageError("no data given; name the output directories of mario annotate")
+    sets = _sets(recipe)
     with Line(f"train {out.name}") as line:
 
         def show(progress: object) -> None:
             line.show(str(progress))
 
-        return train_ovm(recipe.train, recipe.ovm, recipe.data, recipe.model, out, show, say)
+        return train_ovm(recipe.train, recipe.ovm, sets, recipe.model, out, show, say)
+
+
+def _sets(recipe: OvmRecipe) -> tuple[Path, ...]:
+    if not recipe.data:
+        raise UsageError("no data given; name the output directories of mario annotate")
+    return recipe.data

@@ -81,14 +81,17 @@ def _check_family(network: Any) -> None:
     from transformers import AutoModelForTokenClassification
 
     name = type(network).__name__
-    remedy = "take a model of another family, such as Llama, Mistral, Qwen2, Qwen3, Gemma or Phi3"
+    remedy = "take a model of another family, such as Llama, Mistral, Qwen2, Qwen3, Gemma2 or Phi3"
     config = type(network.config).from_dict(network.config.to_dict() | AS_CLASSIFIER)
     try:
         with torch.device("meta"):
             classifier = AutoModelForTokenClassification.from_config(config)
     except ValueError as error:
         raise UsageError(f"{name} has no token classifier in transformers, so no value model; {remedy}") from error
-    expected, found = set(classifier.state_dict()), set(network.state_dict()) - {"lm_head.weight"}
+    expected, found = (
+        set(classifier.state_dict()),
+        {name for name in network.state_dict() if not name.startswith("lm_head.")},
+    )
     if expected != found:
         odd = sorted(expected ^ found)[0]
         raise UsageError(f"the token classifier of {name} is built otherwise ({odd}), so no value model; {remedy}")
