@@ -231,36 +231,35 @@ def fit(rows: Sequence[tuple[float, bool]], *, with_bias: bool = False) -> Fit:
     """The temperature (and the bias) that makes what happened most likely.
 
     Guo et al. 2017, arXiv 1706.04599, section 4.2; with a bias it is Platt's scaling. The loss is convex in
-    (1 / temperature, bias): Newton's method, each step halved until the loss falls, within the temperatures allowed, so
-    the order of values is always kept.
+    (1 / temperature, bias), so where the best temperature lies out of bounds the best allowed one is the bound, and the
+    order of values is always kept.
     """
-    slope, bias = 1.0, 0.0
-    loss = _loss(rows, slope, bias)
-    for _ in range(_ROUNDS):
-        step = _newton(*_derivatives(rows, slope, bias, with_bias))
-        better = _descend(rows, (slope, bias), loss, step)
-        if better is None:
-            break
-        gain = loss - better[2]
-        slope, bias, loss = better
-        if gain < 1e-12:
-            break
+    slope, bias = _minimise(rows, (1.0, 0.0), free=(True, with_bias))
+    allowed = min(1 / _COOLEST, max(1 / _HOTTEST, slope))
+    if allowed != slope:
+        slope, bias = _minimise(rows, (allowed, 0.0), free=(False, with_bias))
     return Fit(1 / slope, bias)
 
 
-def _descend(
-    rows: Sequence[tuple[float, bool]], start: tuple[float, float], loss: float, step: tuple[float, float]
-) -> tuple[float, float, float] | None:
-    """Slope, bias and loss after the step, halved until the loss is below `loss`; None when it never is."""
-    share = 1.0
-    while share > 1e-9:
-        slope = min(1 / _COOLEST, max(1 / _HOTTEST, start[0] - share * step[0]))
-        bias = start[1] - share * step[1]
-        found = _loss(rows, slope, bias)
-        if found < loss:
-            return slope, bias, found
-        share /= 2
-    return None
+def _minimise(
+    rows: Sequence[tuple[float, bool]], start: tuple[float, float], *, free: tuple[bool, bool]
+) -> tuple[float, float]:
+    """Slope and bias of least loss, those that are free moving: Newton's method, each step halved until it helps."""
+    slope, bias = start
+    loss = _loss(rows, slope, bias)
+    for _ in range(_ROUNDS):
+        step = _newton(*_derivatives(rows, slope, bias, free))
+        share, found, trial = 1.0, math.inf, (slope, bias)
+        while share > 1e-9 and not found < loss:
+            trial = slope - share * step[0], bias - share * step[1]
+            found, share = _loss(rows, *trial), share / 2
+        if not found < loss:
+            break
+        gain = loss - found
+        (slope, bias), loss = trial, found
+        if gain < 1e-12:
+            break
+    return slope, bias
 
 
 def _loss(rows: Sequence[tuple[float, bool]], slope: float, bias: float) -> float:
@@ -268,20 +267,19 @@ def _loss(rows: Sequence[tuple[float, bool]], slope: float, bias: float) -> floa
 
 
 def _derivatives(
-    rows: Sequence[tuple[float, bool]], slope: float, bias: float, with_bias: bool
+    rows: Sequence[tuple[float, bool]], slope: float, bias: float, free: tuple[bool, bool]
 ) -> tuple[tuple[float, float], tuple[float, float, float]]:
-    """Of the summed loss by (slope, bias), and the three distinct second ones."""
+    """Of the summed loss by (slope, bias), and the three distinct second ones; 0 for what is not free."""
     by_slope = by_bias = slope2 = mixed = bias2 = 0.0
     for value, correct in rows:
         p = sigmoid(slope * value + bias)
         weight = p * (1 - p)
         by_slope += (p - correct) * value
+        by_bias += p - correct
         slope2 += weight * value * value
-        if with_bias:
-            by_bias += p - correct
-            mixed += weight * value
-            bias2 += weight
-    return (by_slope, by_bias), (slope2, mixed, bias2)
+        mixed += weight * value
+        bias2 += weight
+    return (by_slope * free[0], by_bias * free[1]), (slope2, mixed * (free[0] and free[1]), bias2)
 
 
 def _newton(gradient: tuple[float, float], curvature: tuple[float, float, float]) -> tuple[float, float]:
