@@ -29,6 +29,7 @@ VERBS = {
     "value": "score a run's attempts with a value model",
     "grade": "tell whether answers are equivalent",
     "report": "one page of results to look at",
+    "push": "publish a trained model on the hub, with its card",
     "run": "run all stages of a recipe",
     "python": "run Python in the sandbox: a prompt, or one snippet",
     "doctor": "say what works on this machine",
@@ -128,6 +129,10 @@ def _verb(name: str) -> Callable[[list[str]], int]:
             from mario.cli import report
 
             return report.run
+        case "push":
+            from mario.cli import push
+
+            return push.run
         case "run":
             from mario.cli import stages
 

@@ -38,7 +38,7 @@ def run(argv: list[str]) -> int:
           if args.json else table(done))  # fmt: skip
     if args.push:
         plan = plan_push(out, args.push, private=not args.public)
-        say(_plan_text(plan))
+        say(plan_text(plan))
         if args.dry_run:
             say("dry run: nothing was uploaded")
         else:
@@ -63,7 +63,7 @@ def table(done: Exported) -> str:
     )
 
 
-def _plan_text(plan: Plan) -> str:
+def plan_text(plan: Plan) -> str:
     what = "private" if plan.private else "public"
     token = "" if plan.token else "; no token: type hf auth login"
     return f"push to {plan.repository} ({what}): {plan.files} files, {plan.bytes / 1e6:.1f} MB{token}"

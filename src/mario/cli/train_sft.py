@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mario.cli.arguments import Parser, add_settings, resolve
 from mario.cli.places import needs_out
 from mario.cli.progress import Line, duration, say
+from mario.cli.train_heldout import HeldOutConfig, held_out
 from mario.cli.train_plan import plan_text
 from mario.errors import UsageError
 from mario.train.config import SftConfig
@@ -29,6 +30,7 @@ class TrainRecipe:
     data: tuple[Path, ...]
     model: str = "smollm2"
     train: SftConfig = field(default_factory=SftConfig)
+    heldout: HeldOutConfig = field(default_factory=HeldOutConfig)
 
 
 def run(argv: list[str]) -> int:
@@ -58,12 +60,13 @@ def train_with_progress(recipe: TrainRecipe, out: Path) -> TrainResult:
     from mario.train.sft import train_sft
 
     sources = _sources(recipe)
+    trial = held_out(recipe.heldout, [source.folder for source in sources if source.folder], say)
     with Line(f"train {out.name}") as line:
 
         def show(progress: object) -> None:
             line.show(str(progress))
 
-        return train_sft(recipe.train, sources, recipe.model, out, show, say)
+        return train_sft(recipe.train, sources, recipe.model, out, show, say, trial)
 
 
 def _sources(recipe: TrainRecipe) -> list[SourceSet]:

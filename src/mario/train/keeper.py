@@ -22,6 +22,8 @@ from typing import Any
 from transformers import TrainerCallback
 
 from mario.errors import TrainingError
+from mario.estimate import Estimate
+from mario.provenance import from_json, to_json
 from mario.store.jsonl import AppendLog, dump_line, storing
 
 CHECKPOINTS = "checkpoints"
@@ -41,16 +43,19 @@ class Progress:
     total_tokens: int
     tokens_per_second: float
     seconds: float
+    solved: Estimate | None = None  # of the held-out problems, when they were last tried
 
     def __str__(self) -> str:
         left = (self.total_tokens - self.tokens) / max(self.tokens_per_second, 1e-9)
+        held_out = f"  held out {100 * self.solved.value:.0f} % of {self.solved.n}" if self.solved else ""
         return (
             f"step {self.step}/{self.steps}  loss {self.loss:.3f}  {self.tokens:,}/{self.total_tokens:,} tokens  "
-            f"{self.tokens_per_second:,.0f} tokens/s  {left // 60:.0f}:{left % 60:02.0f} left"
+            f"{self.tokens_per_second:,.0f} tokens/s  {left // 60:.0f}:{left % 60:02.0f} left{held_out}"
         )
 
 
 Listener = Callable[[Progress], None]
+Judge = Callable[[int], Estimate | None]  # held-out problems solved after a step; None where it is not their turn
 
 
 class Keeper(TrainerCallback):  # type: ignore[misc]
@@ -65,13 +70,16 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
         save_seconds: float,
         resumed: Path | None,
         on_progress: Listener | None,
+        judge: Judge = lambda _: None,
     ) -> None:
-        """`tokens_at_step[n]` are the tokens seen after n steps (0 at 0)."""
+        """`tokens_at_step[n]` are the tokens seen after n steps (0 at 0). The time of `judge` is no training time."""
         self.out = out
         self.tokens_at_step = tokens_at_step
         self.rows_of_step = rows_of_step
         self.save_seconds = save_seconds
         self.on_progress = on_progress
+        self.judge = judge
+        self.solved: Estimate | None = None
         self.first_step = step_of(resumed) if resumed else 0
         self.losses: list[float] = []
         self.seconds = self._cut_metrics()  # of training, all sessions together
@@ -87,6 +95,8 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
             path.write_bytes(b"".join(lines))
         kept = [json.loads(line) for line in lines]
         self.losses = [line["loss"] for line in kept]
+        tried = [line["heldout"] for line in kept if "heldout" in line]
+        self.solved = from_json(Estimate, tried[-1]) if tried else None
         return float(kept[-1]["seconds"]) if kept else 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -102,6 +112,9 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
                 "look at these rows, or lower train.learning_rate"
             )
         elapsed = time.monotonic() - self._started
+        found = self.judge(step)
+        self.solved = found or self.solved
+        self._started += time.monotonic() - self._started - elapsed
         self.seconds = self._before + elapsed
         self.losses.append(loss)
         seen = self.tokens_at_step
@@ -113,6 +126,7 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
             total_tokens=seen[-1],
             tokens_per_second=(seen[step] - seen[self.first_step]) / max(elapsed, 1e-9),
             seconds=self.seconds,
+            solved=self.solved,
         )
         line = {
             "step": step,
@@ -124,6 +138,8 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
             "tokens_per_second": round(progress.tokens_per_second, 1),
             "seconds": round(self.seconds, 3),
         }
+        if found is not None:
+            line["heldout"] = to_json(found)
         self._log.append(dump_line(line))
         self._log.flush()
         if self.on_progress is not None:

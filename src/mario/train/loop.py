@@ -1,6 +1,8 @@
 """The one training run: rows and a model's name in, a model directory that explains itself out.
 
     out/config.json, model.safetensors, tokenizer…, generation_config.json   a normal Hugging Face directory
+    out/README.md        the model card
+    out/adapter/         the adapter alone, where there is one; the model has it merged
     out/manifest.json    recipe, input hashes, token counts per source; its `seconds` say that the run is done
     out/metrics.jsonl    a line for each optimizer step
     out/refused.jsonl    the rows that were not trained on, with the reason
@@ -30,12 +32,14 @@ from typing import TYPE_CHECKING, Any
 from mario.data.overlap import write_trained
 from mario.engine import checkpoint
 from mario.errors import DataError, MissingExtra, TrainingError
+from mario.estimate import Estimate
 from mario.provenance import derive_seed, from_json, make_manifest, to_json
-from mario.store.jsonl import write_json, write_jsonl
+from mario.store.jsonl import whole_file, write_json, write_jsonl
 from mario.train.batch import SourceCount, Step
 from mario.train.config import SftConfig
 from mario.train.directory import adopt, check_space, claim, quiet, translated
 from mario.train.encode import EncodedRow
+from mario.train.publish import card, dress, licence_of
 from mario.types import Manifest
 
 if TYPE_CHECKING:
@@ -64,13 +68,15 @@ class TrainResult:
 class Plan:
     """Everything that is decided before the first step.
 
-    `refusals` are the lines of `refused.jsonl`; each has a `reason`.
+    `refusals` are the lines of `refused.jsonl`; each has a `reason`. `formats` are those of the rows, which decide what
+    prompt the model is handed on with.
     """
 
     rows: Sequence[EncodedRow]
     steps: Sequence[Step]
     sources: Mapping[str, SourceCount]
     refusals: Sequence[Mapping[str, str]]
+    formats: Sequence[str] = ()
 
     def tokens_at_step(self) -> list[int]:
         tokens = (sum(self.rows[i].n_tokens for batch in step for i in batch) for step in self.steps)
@@ -84,6 +90,17 @@ class Plan:
         for refusal in self.refusals:
             counts[refusal["reason"]] = counts.get(refusal["reason"], 0) + 1
         return counts
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Problems that are solved while training, to see more than the loss; training knows nothing of how.
+
+    `solve(network, tokenizer)` says how many it solved, every `every_steps` steps (None: never) and after the last.
+    """
+
+    solve: Callable[[Any, Any], Estimate]
+    every_steps: int | None = None
 
 
 class Task(ABC):
@@ -126,6 +143,7 @@ def train(
     out: Path,
     on_progress: Listener | None = None,
     report: Callable[[str], None] = lambda _: None,
+    held_out: HeldOut | None = None,
 ) -> TrainResult:
     """Train `model` (a directory, a hub id, or the embedded model's name) at `task` into `out`.
 
@@ -149,7 +167,7 @@ def train(
     with claim(out):
         manifest = adopt(manifest, out)
         if manifest.seconds is None:
-            manifest = _train(task, config, directory, out, manifest, on_progress, report)
+            manifest = _train(task, config, directory, out, manifest, on_progress, report, held_out)
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
     return _result(out, manifest)
 
@@ -162,6 +180,7 @@ def _train(
     manifest: Manifest,
     on_progress: Listener | None,
     report: Callable[[str], None],
+    held_out: HeldOut | None,
 ) -> Manifest:
     """Run or resume, write the model, and complete the manifest last of all."""
     tokenizer = checkpoint.load_tokenizer(directory)
@@ -182,6 +201,11 @@ def _train(
     from mario.train.keeper import Keeper, last_checkpoint
 
     resumed = last_checkpoint(out)
+
+    def judge(step: int) -> Estimate | None:
+        due = held_out and (step == len(plan.steps) or (held_out.every_steps and step % held_out.every_steps == 0))
+        return _solved(held_out, trainer, tokenizer) if held_out and due else None
+
     keeper = Keeper(
         out,
         plan.tokens_at_step(),
@@ -189,10 +213,12 @@ def _train(
         save_seconds=config.save_seconds,
         resumed=resumed,
         on_progress=on_progress,
+        judge=judge,
     )
     with contextlib.closing(keeper), translated(out), quiet():
         trainer = _trainer(task, config, network, device, plan, keeper, out)
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        exact_prompt = dress(tokenizer, trainer.model.generation_config, plan.formats)
         _save(task, trainer.model, tokenizer, config, manifest, out)
         write_trained(out, task.folders, directory)
     counts = {
@@ -202,10 +228,31 @@ def _train(
         "first_loss": keeper.losses[0],
         "last_loss": keeper.losses[-1],
         "resumed_from": keeper.first_step,
+        **({"heldout": to_json(keeper.solved)} if keeper.solved else {}),
+        "formats": list(plan.formats),
+        "exact_prompt": exact_prompt,
+        "licence": licence_of(directory, manifest.recipe["model"]),
     }
     manifest = replace(manifest, counts=counts, seconds=round(keeper.seconds, 3))
+    with whole_file(out / "README.md") as file:
+        file.write(card(manifest).encode("utf-8", "backslashreplace"))
     write_json(out / "manifest.json", manifest)
     return manifest
+
+
+def _solved(held_out: HeldOut, trainer: Any, tokenizer: Any) -> Estimate:
+    """Solve with the network as it is now, and leave no trace in its training."""
+    import torch
+
+    network = trainer.model
+    network.eval()
+    try:
+        with torch.random.fork_rng():
+            found = held_out.solve(network, tokenizer)
+    finally:
+        network.train()
+    trainer.log({"heldout_accuracy": found.value})
+    return found
 
 
 def load(task: Task, config: SftConfig, directory: Path, device: str) -> Any:

@@ -171,10 +171,12 @@ class MultiTask(Task):
         self.chosen = choose(found, self.ovm, self.seed)
         rows: dict[str, list[EncodedRow]] = {}
         refused: list[dict[str, str]] = []
+        formats: dict[str, None] = {}
         limit = min(config.max_row_tokens, window)
         for place, trajectory in self._solutions():
             if place not in self.chosen.solutions:
                 continue
+            formats[trajectory.format] = None
             row = encode(trajectory, tokenizer, max_row_tokens=limit, train_on_output=config.train_on_output)
             if isinstance(row, Refusal):
                 refused.append({"source": place.source, **to_json(row)})
@@ -196,7 +198,7 @@ class MultiTask(Task):
             rows_per_step=config.rows_per_step,
             packing=config.packing,
         )
-        return Plan(order, steps, counts, refused)
+        return Plan(order, steps, counts, refused, tuple(formats))
 
     def _valued(self, row: EncodedRow, trajectory: Trajectory, tokenizer: Any, correct: bool) -> EncodedRow:
         """The row with the outcome at the positions that learn it; the language of a wrong solution is not learnt."""

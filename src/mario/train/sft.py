@@ -6,7 +6,7 @@ Several sources train one model; a format without code is a source like any othe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from mario.provenance import to_json
 from mario.train.batch import draw, plan_steps
 from mario.train.config import SftConfig
 from mario.train.encode import EncodedRow, encode_all
-from mario.train.loop import Plan, Task, TrainResult, train
+from mario.train.loop import HeldOut, Plan, Task, TrainResult, train
 from mario.types import Trajectory
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def train_sft(
     out: Path,
     on_progress: Listener | None = None,
     report: Callable[[str], None] = lambda _: None,
+    held_out: HeldOut | None = None,
 ) -> TrainResult:
     """Fine-tune `model` on all sources into `out`; see `loop.train`.
 
@@ -50,7 +51,7 @@ def train_sft(
         UsageError: two sources share a name, or there are none.
         DataError, StoreError, TrainingError: see `loop.train`.
     """
-    return train(FineTuning(sources), config, model, out, on_progress, report)
+    return train(FineTuning(sources), config, model, out, on_progress, report, held_out)
 
 
 class FineTuning(Task):
@@ -70,10 +71,14 @@ class FineTuning(Task):
     def plan(self, config: SftConfig, tokenizer: Any, window: int) -> Plan:
         rows: dict[str, Sequence[EncodedRow]] = {}
         refused: list[dict[str, str]] = []
+        formats: dict[str, None] = {}
         limit = min(config.max_row_tokens, window)
         for source in self.sources:
             encoded = encode_all(
-                source.trajectories, tokenizer, max_row_tokens=limit, train_on_output=config.train_on_output
+                _noting(formats, source.trajectories),
+                tokenizer,
+                max_row_tokens=limit,
+                train_on_output=config.train_on_output,
             )
             rows[source.name] = encoded.rows
             refused += [{"source": source.name, **to_json(refusal)} for refusal in encoded.refusals]
@@ -91,4 +96,10 @@ class FineTuning(Task):
             rows_per_step=config.rows_per_step,
             packing=config.packing,
         )
-        return Plan(order, steps, counts, refused)
+        return Plan(order, steps, counts, refused, tuple(formats))
+
+
+def _noting(formats: dict[str, None], trajectories: Iterable[Trajectory]) -> Iterator[Trajectory]:
+    for trajectory in trajectories:
+        formats[trajectory.format] = None
+        yield trajectory

@@ -1,0 +1,129 @@
+"""Problems solved while training. What must stay true:
+
+- they leave no trace in training: weights and losses are those of a run without them, with dropout too;
+- the results stand in the line of their step, with n and interval, and in the manifest; a resumed run keeps them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mario.cli.train_heldout import HeldOutConfig, held_out
+from mario.data.readers import write_problems
+from mario.errors import DataError, UsageError
+from mario.estimate import wilson
+from mario.train.config import LoraConfig
+from mario.train.loop import HeldOut
+from mario.train.sft import SourceSet, train_sft
+from mario.transcript import format_named
+from mario.types import Observation, ObservationStatus, Problem, Sampling, Step, StopReason, Trajectory
+
+pytestmark = pytest.mark.train
+torch = pytest.importorskip("torch")
+pytest.importorskip("peft")
+from test_train import CONFIG, curve, weights  # noqa: E402
+from tiny import tiny_model  # noqa: E402
+
+
+class OneLesson:
+    """The same solution again and again: even a tiny model learns it by heart."""
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        steps = (Step("A", "print(7)", Observation("7", ObservationStatus.OK)), Step("B"))
+        spans = format_named("inline").render("q?", steps, "7").spans
+        for i in range(160):
+            yield Trajectory(f"p{i}", 0, "inline", "t", Sampling(), steps, StopReason.ANSWERED, "7", spans)
+
+
+SOURCES = [SourceSet("one", OneLesson(), "sha256:one")]
+LEARN = replace(CONFIG, epochs=2, learning_rate=2e-2, tokens_per_step=900, max_tokens=900, max_row_tokens=300)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("base") / "tiny", spread=0.05)
+
+
+@pytest.fixture
+def problems(tmp_path: Path) -> Path:
+    path = tmp_path / "problems.jsonl"
+    write_problems(path, [Problem(f"h{i}", "q?", "7" if i else "8", "own", "dev") for i in range(3)])
+    return path
+
+
+def test_a_model_that_learns_solves_with_the_interpreter(base: Path, problems: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    trial = held_out(HeldOutConfig(problems, every_steps=20, max_new_tokens=60), [], said.append)
+    heard: list[Any] = []
+    result = train_sft(LEARN, SOURCES, str(base), tmp_path / "out", heard.append, held_out=trial)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    tried = {line["step"]: line["heldout"] for line in lines if "heldout" in line}
+    assert sorted(tried) == [*range(20, result.steps, 20), result.steps]
+    assert all(found["n"] == 3 for found in tried.values())
+    last = tried[result.steps]
+    assert last["value"] == pytest.approx(2 / 3)  # by heart: one reference is another on purpose
+    assert 0 < last["low"] < last["value"] < last["high"] < 1
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["counts"]["heldout"] == last
+    assert str(heard[-1]).endswith("held out 67 % of 3")
+    assert "| held-out problems solved at the end | 0.667 of 3" in (tmp_path / "out" / "README.md").read_text()
+    assert said == []
+
+
+def solve_by_chance(network: Any, tokenizer: Any) -> Any:
+    assert not network.training and tokenizer.eos_token_id is not None
+    torch.rand(100)  # whatever is drawn here is none of training's business
+    return wilson(1, 2)
+
+
+def test_solving_leaves_no_trace_in_training(base: Path, tmp_path: Path) -> None:
+    config = replace(LEARN, epochs=1, lora=LoraConfig(rank=2, dropout=0.2))
+    plain = train_sft(config, SOURCES, str(base), tmp_path / "plain")
+    tried = train_sft(config, SOURCES, str(base), tmp_path / "tried", held_out=HeldOut(solve_by_chance, 3))
+    assert weights(plain.directory) == weights(tried.directory)
+    assert curve(plain.directory) == curve(tried.directory)
+    assert not any("heldout" in line for line in (plain.directory / "metrics.jsonl").read_text().splitlines())
+
+
+def test_a_stopped_run_keeps_what_was_tried(base: Path, tmp_path: Path) -> None:
+    config = replace(LEARN, epochs=1, save_seconds=0)
+
+    class Stop(Exception):
+        pass
+
+    def stop(progress: Any) -> None:
+        if progress.step == 5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train_sft(config, SOURCES, str(base), tmp_path, stop, held_out=HeldOut(solve_by_chance, 2))
+    heard: list[Any] = []
+    train_sft(config, SOURCES, str(base), tmp_path, heard.append, held_out=HeldOut(solve_by_chance))
+    assert heard[0].solved == wilson(1, 2)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "heldout" in line] == [2, 4, lines[-1]["step"]]
+
+
+def test_settings_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    assert held_out(HeldOutConfig(), [], print) is None
+    with pytest.raises(UsageError, match=r"heldout\.every_steps must be a positive integer, got 0"):
+        HeldOutConfig(every_steps=0)
+    empty = tmp_path / "problems.jsonl"
+    empty.write_text("")
+    with pytest.raises(DataError, match="holds no problem to solve"):
+        held_out(HeldOutConfig(empty), [], print)
+
+
+def test_a_problem_that_is_learnt_is_not_held_out(tmp_path: Path, problems: Path) -> None:
+    rows = tmp_path / "taught" / "kept"
+    rows.mkdir(parents=True)
+    (rows / "00000.jsonl").write_text('{"problem_id": "h1"}\n')
+    (tmp_path / "taught" / "problems.jsonl").write_bytes(problems.read_bytes())
+    with pytest.raises(DataError, match="3 of the 3 problems of .*, h0 first; name others"):
+        held_out(HeldOutConfig(problems), [rows], print)
