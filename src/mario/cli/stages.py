@@ -27,6 +27,7 @@ STAGE_VERBS = (
     "decontaminate",
     "export",
     "train",
+    "train-lm",
     "train-ovm",
     "self-train",
     "evaluate",
@@ -138,6 +139,11 @@ class Stage:
                 from mario.cli.train_sft import train_with_progress
 
                 print(sft_table(train_with_progress(self.config, self.out)))
+            case "train-lm":
+                from mario.cli.train_lm import train_with_progress as train_lm_with_progress
+                from mario.cli.train_sft import table as lm_table
+
+                print(lm_table(train_lm_with_progress(self.config, self.out)))
             case "train-ovm":
                 from mario.cli.train_ovm import train_with_progress as train_ovm_with_progress
                 from mario.cli.train_sft import table as trained_table
@@ -206,6 +212,10 @@ def _config_class(verb: str, where: str) -> type:
             from mario.cli.train_sft import TrainRecipe
 
             return TrainRecipe
+        case "train-lm":
+            from mario.cli.train_lm import LmRecipe
+
+            return LmRecipe
         case "train-ovm":
             from mario.cli.train_ovm import OvmRecipe
 

@@ -7,7 +7,9 @@ from mario.recipe import unknown_key
 
 SUBVERBS = {
     "sft": "fine-tune on trajectories, learning the model's spans and never the interpreter's",
+    "preview": "what a run would learn from, coloured, before it does",
     "ovm": "one network that writes right solutions and values right and wrong ones",
+    "lm": "train further on plain text, before fine-tuning",
 }
 
 
@@ -17,10 +19,18 @@ def run(argv: list[str]) -> int:
             from mario.cli import train_sft
 
             return train_sft.run(argv[1:])
+        case ["preview"]:
+            from mario.cli import train_preview
+
+            return train_preview.run(argv[1:])
         case ["ovm"]:
             from mario.cli import train_ovm
 
             return train_ovm.run(argv[1:])
+        case ["lm"]:
+            from mario.cli import train_lm
+
+            return train_lm.run(argv[1:])
         case [] | ["-h"] | ["--help"]:
             lines = "\n".join(f"  mario train {name:<9}{summary}" for name, summary in SUBVERBS.items())
             print(
