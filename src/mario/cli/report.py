@@ -12,6 +12,7 @@ from mario.evaluate import read_results
 from mario.report import ReportRun, build_report, summary_table
 from mario.report.tables import Table
 from mario.store.jsonl import storing
+from mario.value.calibrate import sigmoid
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ def make_report(config: ReportConfig, out: Path) -> str:
 def _read(root: Path, name: str) -> ReportRun:
     results = read_results(root)
     solve = results.manifest.recipe.get("solve", {})
+    judge = next(iter(results.values), None)  # one strip an attempt: of several value models the first by name
     return ReportRun(
         name=name,
         model_label=results.label,
@@ -66,6 +68,11 @@ def _read(root: Path, name: str) -> ReportRun:
         failures=results.failures,
         manifest=results.manifest,
         estimates=results.estimates,
+        curves=results.curves if any(results.curves.values()) else {},
+        compared=results.compared,
+        quality=results.quality,
+        values={key: tuple(map(sigmoid, found)) for key, found in judge.log_odds.items()} if judge else {},
+        valued_by=judge.name if judge else None,
     )
 
 

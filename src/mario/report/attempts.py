@@ -27,9 +27,11 @@ def attempts(runs: Sequence[ReportRun], axis: Axis | None, limit: int) -> dict[s
             if key not in places:
                 places[key] = len(problems)
                 problems.append(_problem(judged.problem, axis))
-            rows.append({"run": i, "problem": places[key], **_attempt(judged)})
+            rows.append({"run": i, "problem": places[key], **_attempt(judged, run)})
     return {
-        "runs": [{"name": run.name, "model": run.model_label, "mode": run.mode_label} for run in runs],
+        "runs": [
+            {"name": run.name, "model": run.model_label, "mode": run.mode_label, "judge": run.valued_by} for run in runs
+        ],
         "axis": axis.title if axis else None,
         "problems": problems,
         "attempts": rows,
@@ -49,10 +51,14 @@ def _problem(problem: Problem, axis: Axis | None) -> dict[str, Any]:
     }
 
 
-def _attempt(judged: Judged) -> dict[str, Any]:
+def _attempt(judged: Judged, run: ReportRun) -> dict[str, Any]:
     trajectory, verdict = judged.trajectory, judged.verdict
     steps = [_step(step) for step in trajectory.steps]
+    values = run.values.get((trajectory.problem_id, trajectory.sample_index), ())
+    # A value a turn; what stands before the first turn shown (a worked example's) is left out.
+    valued = {"values": [round(value, 4) for value in values[-len(steps) :]]} if values and steps else {}
     return {
+        **valued,
         "sample": trajectory.sample_index,
         "outcome": "correct" if judged.correct else "wrong" if judged.scored else "unscored",
         "stop": trajectory.stop_reason.value,

@@ -16,6 +16,16 @@ from mario.evaluate.metrics import accuracy
 from mario.page import document, render
 from mario.provenance import to_json
 from mario.report.attempts import attempts
+from mario.report.choosing import (
+    bins_table,
+    compared_table,
+    curves_figure,
+    curves_table,
+    quality_table,
+    reliability_figure,
+    steps_figure,
+    steps_table,
+)
 from mario.report.figures import difficulty_figures, shares_figure, tokens_figure
 from mario.report.paired import Pair, flips, pairs
 from mario.report.runs import ReportRun, axis_of, styles
@@ -55,6 +65,11 @@ def build_report(title: str, runs: Sequence[ReportRun], *, max_attempts: int = 2
     by_share = [(f"shares-{k}", kinds) for k, kinds in enumerate(shares(runs)) if kinds.kinds]
     figures = {f"difficulty-{k}": figure for k, (_, figure) in enumerate(by_difficulty)}
     figures |= {name: shares_figure(kinds, runs) for name, kinds in by_share} | {"tokens": tokens_figure(runs)}
+    sampled_runs = [(f"curves-{i}", run) for i, run in enumerate(runs) if any(run.curves.values())]
+    valued = [(f"{i}-{j}", run, name) for i, run in enumerate(runs) for j, name in enumerate(run.quality)]
+    figures |= {name: curves_figure(run.curves) for name, run in sampled_runs}
+    figures |= {f"reliability-{key}": reliability_figure(run.quality[name]) for key, run, name in valued}
+    figures |= {f"steps-{key}": steps_figure(run.quality[name]) for key, run, name in valued}
     body = render(
         "mario.report",
         "report.html.j2",
@@ -71,6 +86,12 @@ def build_report(title: str, runs: Sequence[ReportRun], *, max_attempts: int = 2
         summary=summary_table(runs),
         paired=paired_table(paired, runs),
         flip_heads=[(pair, _flip_head(pair, runs)) for pair in whole],
+        curves=[(name, run, curves_table(run.curves), compared_table(run)) for name, run in sampled_runs],
+        quality=quality_table(runs),
+        valued=[
+            (key, f"{run.name}, valued by {name}", bins_table(run.quality[name]), steps_table(run.quality[name]))
+            for key, run, name in valued
+        ],
         share_figures=[(name, kinds.title, kinds.table(runs)) for name, kinds in by_share],
         tokens=tokens_table(runs),
         facts=_facts(runs),

@@ -133,6 +133,7 @@
       words(attempt.stop),
       `${attempt.tokens} tokens`,
       attempt.sample ? `sample ${attempt.sample}` : null,
+      attempt.values ? `value ${attempt.values.at(-1).toFixed(2)}` : null,
       problem.id,
     ];
     const summary = el(
@@ -142,6 +143,7 @@
       el("span", { class: "question" }, problem.question.slice(0, 220)),
       el("span", { class: "got" }, attempt.answer === null ? el("span", { class: "soft" }, "no answer") : show.answer(attempt.answer.slice(0, 60))),
       el("span", { class: "about" }, about.filter(Boolean).join(" · ")),
+      strip(attempt),
     );
     const details = el("details", { class: "attempt" }, summary);
     const fill = () => {
@@ -153,6 +155,19 @@
     return details;
   }
 
+  /** Values turn by turn, as a strip from the colour of wrong to that of right. */
+  function strip(attempt) {
+    if (!attempt.values) return null;
+    const said = `values by ${runs[attempt.run].judge}, turn by turn: ${attempt.values.map((value) => value.toFixed(2)).join(", ")}`;
+    return el("span", { class: "strip", role: "img", "aria-label": said, title: said }, ...attempt.values.map((value) => el("i", { style: shade(value) })));
+  }
+
+  /** From the colour of wrong over that of the rules to that of right. */
+  function shade(value) {
+    const share = (200 * Math.abs(value - 0.5)).toFixed(0);
+    return `--shade: color-mix(in oklab, var(${value < 0.5 ? "--wrong" : "--right"}) ${share}%, var(--rule))`;
+  }
+
   const labelled = (label, ...children) => el("div", {}, el("span", { class: "label" }, label), ...children);
 
   function body(attempt, problem) {
@@ -162,7 +177,7 @@
       "div",
       { class: "body" },
       "problem" in filters ? null : labelled("Question", show.prose(problem.question)), // there it stands above the list
-      ...attempt.steps.map(step),
+      ...attempt.steps.map((data, index) => step(data, index, (attempt.values ?? [])[index - attempt.steps.length + (attempt.values ?? []).length])),
       attempt.written ? labelled("What the model wrote", show.verbatim(attempt.written)) : null,
       el(
         "dl",
@@ -181,14 +196,16 @@
     );
   }
 
-  function step(data, index) {
-    const thought = labelled(`Step ${index + 1}`, show.prose(data.thought));
-    if (data.code === undefined) return el("div", { class: "step" }, thought);
+  function step(data, index, value) {
+    const valued = value === undefined ? {} : { style: shade(value) };
+    const mark = value === undefined ? "" : " valued";
+    const thought = labelled(`Step ${index + 1}${value === undefined ? "" : ` · value ${value.toFixed(3)}`}`, show.prose(data.thought));
+    if (data.code === undefined) return el("div", { class: "step" + mark, ...valued }, thought);
     const fault = data.status !== undefined && data.status !== "ok";
     const said = data.status === undefined ? "Not run" : `Output${fault ? ` (${words(data.status)})` : ""} · ${data.seconds} s`;
     return el(
       "div",
-      { class: "step with-code" },
+      { class: "step with-code" + mark, ...valued },
       thought,
       el("div", { class: "work" }, labelled("Code", show.code(data.code)), labelled(said, data.output ? show.verbatim(data.output, { class: fault ? "output fault" : "output" }) : null)),
     );

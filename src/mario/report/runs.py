@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
-from mario.evaluate.metrics import Estimate, Judged
+from mario.evaluate.metrics import Comparison, Estimate, Judged
 from mario.types import Manifest, Problem
+from mario.value.calibrate import Quality
 
 MODES = {"code": "with interpreter", "text": "without interpreter"}
 SPLITS = {
@@ -31,6 +32,10 @@ class ReportRun:
     manifest: what made the run; None where it is not known
     command: what to type to make it again
     estimates: rates that need more than the attempts, by column head, such as `maj@8`
+    curves: rates over k samples, by strategy and then by k; `pass` is the oracle
+    compared: the strategies that go by values against the majority, on the same samples
+    quality: how good the values are, by value model
+    values: the chance of being right at the end of every turn, by problem and sample, of the model `valued_by`
     """
 
     name: str
@@ -41,6 +46,11 @@ class ReportRun:
     manifest: Manifest | None = None
     command: str | None = None
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    curves: Mapping[str, Mapping[int, Estimate]] = field(default_factory=dict)
+    compared: Mapping[str, Comparison] = field(default_factory=dict)
+    quality: Mapping[str, Quality] = field(default_factory=dict)
+    values: Mapping[tuple[str, int], Sequence[float]] = field(default_factory=dict)
+    valued_by: str | None = None
 
     @property
     def mode_label(self) -> str:
