@@ -103,11 +103,11 @@ def attempts(root: Path) -> Sequence[Judged]:
 
 
 def choices(model: str | None) -> dict[str, Rule]:
-    """Every strategy; those that need values only where a value model has scored the samples."""
+    """Every strategy that looks at more than one sample; by value only where a value model has scored them."""
     return {
         name: Rule(VoteConfig(name), model if name in VALUED else None)
         for name in STRATEGIES
-        if model or name not in VALUED
+        if name != "first" and (model or name not in VALUED)
     }
 
 
