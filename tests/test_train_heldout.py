@@ -125,5 +125,22 @@ def test_a_problem_that_is_learnt_is_not_held_out(tmp_path: Path, problems: Path
     rows.mkdir(parents=True)
     (rows / "00000.jsonl").write_text('{"problem_id": "h1"}\n')
     (tmp_path / "taught" / "problems.jsonl").write_bytes(problems.read_bytes())
-    with pytest.raises(DataError, match="3 of the 3 problems of .*, h0 first; name others"):
+    with pytest.raises(DataError, match=r"3 of the 3 problems of .*, h0 first; name others"):
         held_out(HeldOutConfig(problems), [rows], print)
+
+
+def test_the_curve_is_a_figure_of_the_metrics(tmp_path: Path) -> None:
+    from mario.report.training import read_metrics, running_mean, training_figure
+
+    assert read_metrics(tmp_path) == []
+    rate = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 10}
+    lines = [{"step": i, "loss": 4.0 - i / 20, "tokens": 100 * i} for i in range(1, 61)]
+    lines[29]["heldout"] = rate
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    figure = training_figure(read_metrics(tmp_path))
+    loss, mean, solved = figure["data"]
+    assert loss["x"][:2] == [100, 200] and loss["y"][0] == pytest.approx(3.95)
+    assert mean["y"] == running_mean(loss["y"]) and mean["y"][2] == pytest.approx(sum(loss["y"][:3]) / 3)
+    assert (solved["x"], solved["y"], solved["error_y"]["array"]) == ([3000], [50], [25])
+    assert len(training_figure(lines[:29])["data"]) == 2
+    json.dumps(figure)

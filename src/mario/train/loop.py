@@ -43,7 +43,7 @@ from mario.train.publish import card, dress, licence_of
 from mario.types import Manifest
 
 if TYPE_CHECKING:
-    from mario.train.keeper import Keeper, Listener
+    from mario.train.keeper import Listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ def _train(
         judge=judge,
     )
     with contextlib.closing(keeper), translated(out), quiet():
-        trainer = _trainer(task, config, network, device, plan, keeper, out)
+        trainer = make_trainer(task, config, network, device, plan, keeper, out)
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
         exact_prompt = dress(tokenizer, trainer.model.generation_config, plan.formats)
         _save(task, trainer.model, tokenizer, config, manifest, out)
@@ -257,20 +257,27 @@ def _solved(held_out: HeldOut, trainer: Any, tokenizer: Any) -> Estimate:
 
 def load(task: Task, config: SftConfig, directory: Path, device: str) -> Any:
     """The network as it trains: what learns is float32, what is frozen under adapters in the arithmetic's format."""
+    frozen: checkpoint.Dtype = (
+        "bfloat16" if config.lora.rank is not None and computes_in_bfloat16(config, device) else "float32"
+    )
+    return prepared(task, config, checkpoint.load_model(directory, dtype=frozen, device=device))
+
+
+def prepared(task: Task, config: SftConfig, network: Any) -> Any:
+    """What the task and the settings add to a loaded network: a head, activations computed twice, adapters."""
     from mario.train.adapt import checkpoint_activations, with_adapters
 
-    has_adapters = config.lora.rank is not None
-    frozen: checkpoint.Dtype = "bfloat16" if has_adapters and computes_in_bfloat16(config, device) else "float32"
     with quiet():
-        network = task.prepare(checkpoint.load_model(directory, dtype=frozen, device=device))
+        network = task.prepare(network)
         if config.gradient_checkpointing:
             checkpoint_activations(network)
-        if has_adapters:
+        if config.lora.rank is not None:
             network = with_adapters(network, config.lora, full=task.full, seed=derive_seed(config.seed, "adapters"))
     return network
 
 
-def _trainer(task: Task, config: SftConfig, network: Any, device: str, plan: Plan, keeper: Keeper, out: Path) -> Any:
+def make_trainer(task: Task, config: SftConfig, network: Any, device: str, plan: Plan, keeper: Any, out: Path) -> Any:
+    """transformers' trainer over the plan; `keeper` is the callback that hears of every step."""
     from transformers import PrinterCallback, TrainingArguments
 
     from mario.train.keeper import CHECKPOINTS

@@ -173,7 +173,7 @@ def _body(manifest: Manifest, licence: str, results: Sequence[Result]) -> Iterat
                 f"{source['rows']:,}",
                 f"{source['tokens']:,}",
                 f"{source['trained_tokens']:,}",
-                f"`{manifest.inputs.get(f'source/{name}', UNKNOWN)}`",
+                f"`{manifest.inputs.get(f'source/{name}') or manifest.inputs.get(name, UNKNOWN)}`",
             )
             for name, source in counts["sources"].items()
         ],
