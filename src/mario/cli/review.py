@@ -58,7 +58,8 @@ def _serve(root: Path, config: ReviewConfig) -> int:
     try:
         import uvicorn
 
-        from mario.review.server import Desk, build_app
+        from mario.review.desk import Desk
+        from mario.review.server import build_app
     except ModuleNotFoundError as error:
         raise MissingExtra(f"{error.name} (for the review page)", "ui") from error
     from mario.review.book import Book
@@ -90,6 +91,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def _export(argv: list[str]) -> int:
+    from mario.data.patches import write_patches
     from mario.grade import is_equivalent
     from mario.review.apply import apply_drops
     from mario.review.book import read_ledgers
@@ -119,8 +121,10 @@ def _export(argv: list[str]) -> int:
     if args.set is not None and items.subject == "labels":
         raise UsageError(f"{args.directory} holds suspects, not a training set; --set belongs to the latter")
     rows = found.patches if items.subject == "labels" else found.drops
-    if args.out is not None:
-        write_jsonl(args.out, rows)
+    if args.out is not None and items.subject == "labels":
+        write_patches(args.out, found.patches)
+    elif args.out is not None:
+        write_jsonl(args.out, found.drops)
     made = None if args.set is None else apply_drops(args.directory, args.part, found.drops, args.set)
     kappas: list[dict[str, Any]] = [
         {"reviewers": [k.first, k.second], "n": k.n, "agree": k.observed, "by_chance": k.expected, "kappa": k.kappa}
