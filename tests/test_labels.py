@@ -26,6 +26,7 @@ from mario.data.readers import read_gsm8k, read_math, read_problems, write_probl
 from mario.errors import DataError, StoreError
 from mario.labels.find import FindConfig, find, weigh_problem
 from mario.labels.fitted import shipped
+from mario.labels.formula import formula_of
 from mario.labels.plausible import answer_kind, number_of, operations
 from mario.labels.relate import differences
 from mario.labels.rules import find_faults
@@ -106,6 +107,32 @@ def test_boxed_solutions() -> None:
     assert rules_of(story("-3", r"So $x = \boxed{5}$ or $x = \boxed{-3}.$", "Find x.")) == {"boxes": "5, -3"}
     assert rules_of(story("12", r"As $3 \cdot 4 = 13 - 2$, it is $\boxed{12}.$")) == {"arithmetic": None}
     assert rules_of(story("720", r"As $6! = 720$, it is $\boxed{720}.$")) == {}
+
+
+@pytest.mark.parametrize(
+    ("question", "formula"),
+    [
+        ("Compute $3 \\cdot 4 + 5$.", "3 \\cdot 4 + 5"),
+        (
+            "What is the value of \\[\\frac{1}{2} + \\frac{1}{3}?\\] Express your answer as a common fraction.",
+            "\\frac{1}{2} + \\frac{1}{3}",
+        ),
+        ("Expand $(x+2)(x-3)$.", "(x+2)(x-3)"),
+        ("Find $x$.", None),
+        ("Compute $x + 2^3$ if $x = 4$.", None),
+        ("Find $12_3 + 4_5$ in base 7.", None),
+        ("Evaluate $1 + 2 + \\dots + 2^9$.", None),
+        ("Let $f(x) = 2x$. Find $f(3)^2$.", None),
+        ("What is $\\frac{1}{3}$ of 60?", None),
+    ],
+)
+def test_questions_that_are_a_formula(question: str, formula: str | None) -> None:
+    assert formula_of(question) == formula
+
+
+def test_the_value_of_a_formula_is_its_answer() -> None:
+    assert set(rules_of(story("17", None, "Compute $3 \\cdot 4 + 5$."))) == {"formula_holds"}
+    assert set(rules_of(story("27", None, "Compute $3 \\cdot 4 + 5$."))) == {"formula"}
 
 
 def sample(answer: str, model: str = "m", key: str = "k", shape: str | None = None) -> Sample:

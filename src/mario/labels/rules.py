@@ -23,6 +23,7 @@ from mario.data.calculator.read import read_steps, strip_annotations
 from mario.data.calculator.teacher import Refusal, read_program
 from mario.data.readers import find_boxed
 from mario.grade import grade
+from mario.labels.formula import formula_of
 from mario.labels.plausible import number_of
 from mario.types import Problem, VerdictStatus
 
@@ -50,13 +51,23 @@ class Finding:
 
 def find_faults(problem: Problem) -> list[Finding]:
     """Everything the rules see; pure, and linear in the length of the problem."""
-    found = list(_question_rules(problem))
+    found = [*_formula_rule(problem), *_question_rules(problem)]
     if not problem.solution:
         return found
     boxed = find_boxed(problem.solution)
     if boxed:
         return found + list(_box_rules(problem, boxed)) + list(_latex_rules(problem.solution))
     return found + list(_story_rules(problem, problem.solution))
+
+
+def _formula_rule(problem: Problem) -> Iterator[Finding]:
+    if (formula := formula_of(problem.question)) is None:
+        return
+    status = grade(problem.answer, formula).status
+    if status is VerdictStatus.EQUIVALENT:
+        yield Finding("formula_holds", f"the question asks for a formula's value, and {problem.answer} is its value")
+    elif status is VerdictStatus.DIFFERENT:
+        yield Finding("formula", f"the question asks for the value of {formula}, and {problem.answer} is another one")
 
 
 def _question_rules(problem: Problem) -> Iterator[Finding]:

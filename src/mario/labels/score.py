@@ -2,8 +2,8 @@
 
 One idea: the score is the logistic of a prior and of weights, one an observation. What the question and the samples
 show is weighed by fitted coefficients (`fitted`); several observations of one sort are told as one piece of evidence.
-What the rules see in the solution has weights set by hand, from reading what they list on GSM8K's training set and how
-much of it is wrong (docs/labels.md). `benchmarks/labels.py` shows how scores and frequencies agree.
+What the rules see has weights set by hand, from reading what they list on the training sets and how much of it is wrong
+(docs/labels.md). `benchmarks/labels.py` shows how scores and frequencies agree.
 
 What this module does not do: find anything.
 """
@@ -24,6 +24,8 @@ PRIOR = 0.02  # of a reference being wrong, before anything is seen; published a
 WEIGHTS = {
     "boxed": 7.0,
     "chain": 5.5,
+    "formula": 5.0,
+    "formula_holds": -5.0,
     "last_line": 3.0,
     "boxes": 3.0,
     "misread": 1.8,
