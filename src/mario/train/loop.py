@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -152,9 +153,15 @@ def train(
     Raises:
         DataError: a source has nothing to train on, or too little for the token budget.
         StoreError: `out` holds another run, is in use, or has no space.
-        TrainingError: the loss is not finite, or memory is out; names the step.
+        TrainingError: the loss is not finite, or memory is out; names the step. Several processes were launched.
         MissingExtra: a library that a setting asks for is not installed.
     """
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if launched > 1:  # each would train all of it, into one directory
+        raise TrainingError(
+            f"{launched} processes were launched, but training runs in one, on one device; start mario without torchrun "
+            "or accelerate launch, and where memory is short set train.lora.rank or train.gradient_checkpointing"
+        )
     if config.track != "none" and importlib.util.find_spec(config.track) is None:
         raise MissingExtra(config.track, "track")
     directory = checkpoint.resolve(model, report)
@@ -281,7 +288,7 @@ def make_trainer(task: Task, config: SftConfig, network: Any, device: str, plan:
     from transformers import PrinterCallback, TrainingArguments
 
     from mario.train.keeper import CHECKPOINTS
-    from mario.train.packing import keep_rows_apart
+    from mario.train.packing import attention_for
     from mario.train.trainer import StepDataset
 
     arguments = TrainingArguments(
@@ -306,19 +313,14 @@ def make_trainer(task: Task, config: SftConfig, network: Any, device: str, plan:
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    if arguments.world_size > 1:
-        raise TrainingError(
-            f"{arguments.world_size} processes were launched, but training runs on one device; launch one"
-        )
     arguments._n_gpu = min(1, arguments.n_gpu)  # several visible GPUs would otherwise split every micro-batch
-    if config.packing:
-        keep_rows_apart(network, plan.rows)
     trainer = task.trainer(
         model=network,
         args=arguments,
         train_dataset=StepDataset(plan.rows, plan.steps, packing=config.packing),
         callbacks=[keeper],
         warmup_steps=int(config.warmup_fraction * len(plan.steps)),
+        attention=attention_for(network, plan.rows) if config.packing else None,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
