@@ -124,11 +124,9 @@ def ours(
     def loop(me: Contender) -> None:
         from transformers import PrinterCallback, TrainingArguments
 
-        from mario.train.packing import keep_rows_apart
+        from mario.train.packing import attention_for
         from mario.train.trainer import SpanTrainer, StepDataset
 
-        if packing:
-            keep_rows_apart(model, rows)
         arguments = TrainingArguments(
             output_dir=tempfile.mkdtemp(),
             per_device_train_batch_size=1,
@@ -151,7 +149,8 @@ def ours(
             args=arguments,
             train_dataset=dataset,
             optimizers=(optimizer, None),
-            callbacks=[turns(me, lambda: next(sizes), on_turn=lambda: attend(model, packing))],
+            callbacks=[turns(me, lambda: next(sizes))],
+            attention=attention_for(model, rows) if packing else None,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
@@ -200,8 +199,8 @@ def trl(
     return loop
 
 
-def turns(me: Contender, tokens: Callable[[], tuple[int, int]], on_turn: Callable[[], None]) -> Any:
-    """A callback that hands over after each step; `on_turn` sets the shared model to this contender's ways."""
+def turns(me: Contender, tokens: Callable[[], tuple[int, int]], on_turn: Callable[[], None] = lambda: None) -> Any:
+    """A callback that hands over after each step; `on_turn` sets a shared model to this contender's ways."""
     from transformers import TrainerCallback
 
     class Turns(TrainerCallback):  # type: ignore[misc]
@@ -210,12 +209,6 @@ def turns(me: Contender, tokens: Callable[[], tuple[int, int]], on_turn: Callabl
             on_turn()
 
     return Turns()
-
-
-def attend(model: Any, packing: bool) -> None:
-    from mario.train.packing import ROWS_APART
-
-    model.set_attn_implementation(ROWS_APART if packing else "sdpa")
 
 
 def checkpointing(model: Any, on: bool) -> None:
@@ -301,8 +294,6 @@ def main() -> None:
         contender.start()
     for turn in range(args.turns + 1):
         for contender in contenders:
-            if contender.name in ("bare", "ours", "ours, shuffled"):
-                attend(model, packing=False)
             contender.take_turn()
         print(f"turn {turn}: " + "  ".join(f"{c.name} {c.cost(turn):.2f}" for c in contenders), flush=True)
     for contender in contenders:

@@ -85,14 +85,16 @@ def plain(model: Any, made: list[EncodedRow]) -> tuple[float, dict[str, Any]]:
     return whole, gradients
 
 
-def packed(model: Any, made: list[EncodedRow], step: Any, out: Path, **options: Any) -> Any:
+def packed(model: Any, made: list[EncodedRow], step: Any, out: Path) -> Any:
     from transformers import TrainingArguments
 
+    from mario.train.packing import attention_for
     from mario.train.trainer import SpanTrainer, StepDataset
 
-    arguments = TrainingArguments(output_dir=str(out), use_cpu=True, report_to="none", save_strategy="no", **options)
+    arguments = TrainingArguments(output_dir=str(out), use_cpu=True, report_to="none", save_strategy="no")
     dataset = StepDataset(made, [step], packing=True)
-    trainer = SpanTrainer(model=model, args=arguments, train_dataset=dataset)
+    attention = attention_for(model, made)
+    trainer = SpanTrainer(model=model, args=arguments, train_dataset=dataset, attention=attention)
     return trainer.training_step(model, dataset[0])
 
 
@@ -100,14 +102,15 @@ def packed(model: Any, made: list[EncodedRow], step: Any, out: Path, **options: 
 def test_loss_and_gradients_are_those_of_each_row_alone(
     name: str, options: dict[str, Any], attention: str, tmp_path: Path
 ) -> None:
-    from mario.train.packing import keep_rows_apart
+    from mario.train.packing import attention_for
 
     made, model = rows(), family(name, **options)
     expected, gradients = plain(model, made)
-    keep_rows_apart(model, made)
-    assert model.config._attn_implementation == attention
-    assert model.training  # the check leaves it as it was
+    own = model.config._attn_implementation
+    assert attention_for(model, made) == attention
     loss = packed(model, made, ((0, 1, 2, 3), (4, 5, 6)), tmp_path)
+    assert model.config._attn_implementation == own  # for whoever generates with it between two steps
+    assert model.training
     assert loss.item() == pytest.approx(expected, rel=1e-6)
     for parameter_name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.grad, gradients[parameter_name], rtol=1e-4, atol=1e-7, msg=parameter_name)
@@ -126,12 +129,9 @@ def test_rows_that_see_each_other_have_another_loss() -> None:
 
 
 def test_activations_computed_twice_keep_rows_apart(tmp_path: Path) -> None:
-    from mario.train.packing import keep_rows_apart
-
     made, model = rows(), family("Llama")
     expected, gradients = plain(model, made)
     model.gradient_checkpointing_enable()
-    keep_rows_apart(model, made)
     assert packed(model, made, (tuple(range(7)),), tmp_path).item() == pytest.approx(expected, rel=1e-6)
     name = "model.layers.0.self_attn.k_proj.weight"
     torch.testing.assert_close(model.get_parameter(name).grad, gradients[name], rtol=1e-4, atol=1e-7)
@@ -140,11 +140,11 @@ def test_activations_computed_twice_keep_rows_apart(tmp_path: Path) -> None:
 def test_a_network_with_a_running_state_is_refused() -> None:
     from transformers import AutoModelForCausalLM, MambaConfig
 
-    from mario.train.packing import keep_rows_apart
+    from mario.train.packing import attention_for
 
     model = AutoModelForCausalLM.from_config(MambaConfig(vocab_size=64, hidden_size=32, num_hidden_layers=2))
     with pytest.raises(TrainingError, match=r"see each other in MambaForCausalLM: .* train without train\.packing"):
-        keep_rows_apart(model, rows())
+        attention_for(model, rows())
 
 
 def test_a_packed_batch_pads_nothing_and_a_rows_first_token_has_no_label() -> None:

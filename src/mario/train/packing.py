@@ -14,7 +14,8 @@ What this module does not do: choose which rows go together (`batch`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from mario.errors import TrainingError
 from mario.train.encode import IGNORED, EncodedRow
 
-ROWS_APART = "mario_rows_apart"  # the name of our attention in a model's configuration, while it trains
+ROWS_APART = "mario_rows_apart"  # the name of our attention in a model's configuration, while a step is computed
 _TOLERANCE = 1e-2  # of hidden states of size 1, in bfloat16; rows that see each other differ by far more
 
 
@@ -46,19 +47,21 @@ def pack(rows: Sequence[EncodedRow]) -> dict[str, Any]:
     return batch
 
 
-def keep_rows_apart(network: Any, rows: Sequence[EncodedRow]) -> None:
-    """Prepare a network for packed rows, and see on the two shortest that neither changes what the other becomes.
+def attention_for(network: Any, rows: Sequence[EncodedRow]) -> str:
+    """The name of the attention that keeps packed rows apart in this network, tried on the two shortest rows.
 
     Raises:
-        TrainingError: rows see each other in this network (its layers carry a state along, for example).
+        TrainingError: rows see each other all the same (the layers carry a state along, for example).
     """
     config = network.config.get_text_config()
+    attention: str = config._attn_implementation
     reach = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
     longest = max(row.n_tokens for row in rows)
-    if config._attn_implementation == "sdpa" and all(size is None or size >= longest for size in reach):
-        network.set_attn_implementation(ROWS_APART)
+    if attention == "sdpa" and all(size is None or size >= longest for size in reach):
+        attention = ROWS_APART
     two = [row for row in sorted(rows, key=lambda row: row.n_tokens) if row.n_tokens > 1][:2] or [rows[0]]
-    packed = _hidden(network, pack([two[0], two[-1]]))
+    with attending(network, attention):
+        packed = _hidden(network, pack([two[0], two[-1]]))
     alone = torch.cat([_hidden(network, pack([row])) for row in (two[0], two[-1])], dim=1)
     difference = float((packed - alone).abs().max() / alone.abs().max())
     if not difference < _TOLERANCE:
@@ -66,6 +69,21 @@ def keep_rows_apart(network: Any, rows: Sequence[EncodedRow]) -> None:
             f"packed rows see each other in {type(network).__name__}: hidden states change by {difference:.1%}; "
             "train without train.packing"
         )
+    return attention
+
+
+@contextmanager
+def attending(network: Any, attention: str | None) -> Iterator[None]:
+    """The network with another attention (its own where None); ours knows no masks, so it must not stay."""
+    own = network.config.get_text_config()._attn_implementation
+    if attention in (None, own):
+        yield
+        return
+    network.set_attn_implementation(attention)
+    try:
+        yield
+    finally:
+        network.set_attn_implementation(own)
 
 
 def attention_of(network: Any, batch: Any) -> dict[str, Any]:

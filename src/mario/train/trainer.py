@@ -24,7 +24,7 @@ from transformers import Trainer
 from mario.errors import TrainingError
 from mario.train.batch import Step
 from mario.train.encode import IGNORED, EncodedRow
-from mario.train.packing import attention_of, pack
+from mario.train.packing import attending, attention_of, pack
 
 
 class StepDataset(torch.utils.data.Dataset):  # type: ignore[misc]
@@ -68,12 +68,20 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
     loss_is_scaled_for_ga = True
 
     def __init__(
-        self, *args: Any, warmup_steps: int = 0, lm_weight: float = 1.0, value_weight: float = 0.0, **kwargs: Any
+        self,
+        *args: Any,
+        warmup_steps: int = 0,
+        lm_weight: float = 1.0,
+        value_weight: float = 0.0,
+        attention: str | None = None,
+        **kwargs: Any,
     ) -> None:
+        """`attention` keeps packed rows apart (`packing.attention_for`)."""
         super().__init__(*args, data_collator=_only_item, **kwargs)
         self.warmup_steps = warmup_steps
         self.lm_weight = lm_weight
         self.value_weight = value_weight
+        self.attention = attention
         self.n_values = 0  # of the step at work
         self.parts: dict[str, torch.Tensor] = {}  # of its loss, for the metrics
 
@@ -99,7 +107,8 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
         self.parts.clear()
         total = torch.zeros((), device=self.args.device)
         for batch in batches:
-            loss = super().training_step(model, batch, num_items_in_batch)
+            with attending(getattr(model, "module", model), self.attention):
+                loss = super().training_step(model, batch, num_items_in_batch)
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"step {self.state.global_step + 1}: the loss is {loss.item()} on the rows "
