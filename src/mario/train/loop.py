@@ -159,8 +159,8 @@ def train(
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     if launched > 1:  # each would train all of it, into one directory
         raise TrainingError(
-            f"{launched} processes were launched, but training runs in one, on one device; start mario without torchrun "
-            "or accelerate launch, and where memory is short set train.lora.rank or train.gradient_checkpointing"
+            f"{launched} processes were launched, but training runs in one, on one device; start mario without "
+            "torchrun or accelerate launch; where memory is short set train.lora.rank or train.gradient_checkpointing"
         )
     if config.track != "none" and importlib.util.find_spec(config.track) is None:
         raise MissingExtra(config.track, "track")
