@@ -28,8 +28,8 @@ from mario.types import Manifest
 def run(argv: list[str]) -> int:
     parser = Parser(
         prog="mario push",
-        description="Write a trained directory's model card anew, with the results named, check everything, and\n"
-        "upload it. The repository is created private unless --public is given.",
+        description="Check a trained directory and upload it; the repository is created private unless --public is\n"
+        "given. With --results or --licence its model card is written anew first; without, it stays as it is.",
         epilog="example: mario push runs/model --to OWNER/NAME --results runs/judged --licence apache-2.0 --dry-run",
     )
     parser.add_argument("model", type=Path, help="directory that mario train wrote")
@@ -44,7 +44,7 @@ def run(argv: list[str]) -> int:
     )
     parser.add_argument("--licence", help="as the hub spells it (apache-2.0); without it what the base's card says")
     parser.add_argument("--public", action="store_true", help="create the repository public; without it, private")
-    parser.add_argument("--dry-run", action="store_true", help="write the card, check everything and upload nothing")
+    parser.add_argument("--dry-run", action="store_true", help="write the card, check everything, upload nothing")
     args = parser.parse(argv)
     check_name(args.to)
     manifest = read_manifest(args.model)
@@ -53,7 +53,7 @@ def run(argv: list[str]) -> int:
             f"{args.model} holds no trained model (it is of kind {manifest.kind}); name one of mario train"
         )
     results = [row for run in args.results for row in results_of(run, args.model)]
-    if manifest.seconds is not None:
+    if manifest.seconds is not None and (results or args.licence):
         with whole_file(args.model / "README.md") as file:
             file.write(card(manifest, results, args.licence).encode("utf-8", "backslashreplace"))
     plan = plan_model_push(args.model, args.to, private=not args.public)
