@@ -57,11 +57,15 @@ def problems(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_model_that_learns_solves_with_the_interpreter(base: Path, problems: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("packing", [False, True])
+def test_a_model_that_learns_solves_with_the_interpreter(
+    base: Path, problems: Path, tmp_path: Path, packing: bool
+) -> None:
     said: list[str] = []
     trial = held_out(HeldOutConfig(problems, every_steps=20, max_new_tokens=60), [], said.append)
     heard: list[Any] = []
-    result = train_sft(LEARN, SOURCES, str(base), tmp_path / "out", heard.append, held_out=trial)
+    config = replace(LEARN, packing=packing)
+    result = train_sft(config, SOURCES, str(base), tmp_path / "out", heard.append, held_out=trial)
     lines = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
     tried = {line["step"]: line["heldout"] for line in lines if "heldout" in line}
     assert sorted(tried) == [*range(20, result.steps, 20), result.steps]
@@ -72,7 +76,7 @@ def test_a_model_that_learns_solves_with_the_interpreter(base: Path, problems: P
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["counts"]["heldout"] == last
     assert str(heard[-1]).endswith("held out 67 % of 3")
-    assert "| held-out problems solved at the end | 0.667 of 3" in (tmp_path / "out" / "README.md").read_text()
+    assert "| held-out problems solved at the end | 67 % of 3 (95 %: " in (tmp_path / "out" / "README.md").read_text()
     assert said == []
 
 

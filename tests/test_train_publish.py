@@ -207,6 +207,9 @@ def test_the_card_says_what_is_known(trained: Path) -> None:
     assert [(row.dataset_name, row.metric_value) for row in header.eval_results] == [("ASDiv: test", 0.3)]
     assert "| ASDiv: test | accuracy | 30.0 % | 21.9 to 39.6 % | 100 | greedy, inline |" in named
     assert "nothing is claimed" not in named
+    assert "what the interpreter answers was read, never learnt." in named
+    ablated = replace(manifest, recipe={**manifest.recipe, "train": {"train_on_output": True}})
+    assert "It learnt the interpreter's output" in card(ablated) and "never learnt" not in card(ablated)
 
 
 def test_a_licence_is_handed_on(base: Path, tmp_path: Path) -> None:

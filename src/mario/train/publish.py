@@ -98,8 +98,7 @@ def card(manifest: Manifest, results: Sequence[Result] = (), licence: str | None
 
 _TITLES = {"sft": "solving with Python", "ovm": "solving and valuing", "lm": "trained further"}
 _ABOUT = {
-    "sft": "fine-tuned to solve mathematics problems by reasoning in text and computing in Python. It learnt its own "
-    "turns; what the interpreter answers was read, never learnt",
+    "sft": "fine-tuned to solve mathematics problems by reasoning in text and computing in Python",
     "ovm": "trained at two tasks at once: to write solutions with Python, and to value them. Beside the language "
     "model's head it has a `score` head; the same directory loads as a causal language model and as a token "
     "classifier whose logit says how likely the text so far ends in a right answer (`ovm.json` says how to read it)",
@@ -132,7 +131,7 @@ def _header(manifest: Manifest, licence: str, results: Sequence[Result]) -> Iter
 def _body(manifest: Manifest, licence: str, results: Sequence[Result]) -> Iterator[str]:
     base, counts = _base(manifest), manifest.counts
     yield f"# {base}, {_TITLES[manifest.kind]}\n"
-    yield f"{base}, {_ABOUT[manifest.kind]}.\n"
+    yield f"{base}, {_ABOUT[manifest.kind]}.{_learnt(manifest)}\n"
     yield from _use(manifest)
     yield "## Results\n"
     if results:
@@ -160,10 +159,8 @@ def _body(manifest: Manifest, licence: str, results: Sequence[Result]) -> Iterat
         ("time", f"{(manifest.seconds or 0) / 60:.1f} minutes on {_machine(manifest)}"),
     ]
     if heldout:
-        rows.append(
-            ("held-out problems solved at the end", f"{heldout['value']:.3f} of {heldout['n']} "
-             f"(95 % interval {heldout['low']:.3f} to {heldout['high']:.3f})")
-        )  # fmt: skip
+        value, low, high = (f"{100 * heldout[name]:.0f} %" for name in ("value", "low", "high"))
+        rows.append(("held-out problems solved at the end", f"{value} of {heldout['n']} (95 %: {low} to {high})"))
     yield from _table(("", ""), rows)
     yield from _table(
         ("source", "rows", "tokens", "of them trained", "content hash"),
@@ -194,6 +191,14 @@ def _body(manifest: Manifest, licence: str, results: Sequence[Result]) -> Iterat
     )
 
 
+def _learnt(manifest: Manifest) -> str:
+    if manifest.kind == "lm":
+        return ""
+    if manifest.recipe.get("train", {}).get("train_on_output"):
+        return " It learnt the interpreter's output beside its own turns, as an ablation."
+    return " It learnt its own turns; what the interpreter answers was read, never learnt."
+
+
 def _use(manifest: Manifest) -> Iterator[str]:
     formats = manifest.counts.get("formats") or []
     if not formats:
@@ -203,7 +208,8 @@ def _use(manifest: Manifest) -> Iterator[str]:
     if inline:
         yield (
             "The model stops where it wants code to be run: run it, and add what it printed as a `tool` message. "
-            "`mario solve --engine.model DIRECTORY QUESTION` does all of that in a sandbox; any server does it with\n"
+            "`mario solve --engine.model DIRECTORY QUESTION` does all of that in a sandbox. One turn by transformers "
+            "alone:\n"
         )
         yield (
             "```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
