@@ -93,6 +93,22 @@ def test_a_dropped_result_and_a_number_from_nowhere() -> None:
     assert "misread" in rules_of(story("165", misread, question))
 
 
+def test_a_time_of_the_other_half_of_the_day() -> None:
+    question = "Ann knits 2 rows an hour from 9:00 AM until 10 p.m. How many rows?"
+    assert "clock" in rules_of(story("2", "From 9am to 10am is 1 hour: 1*2 = <<1*2=2>>2 rows.", question))
+    assert "clock" not in rules_of(story("26", "From 9am to 10pm it is 13 hours: 13*2 = <<13*2=26>>26 rows.", question))
+
+
+def test_a_percentage_the_wrong_way_round() -> None:
+    question = "Ann earns 25% more than Bo. Ann earns $100. What does Bo earn?"
+    wrong = "Bo earns 25% less, 100*.25 = <<100*.25=25>>25 less: 100-25 = <<100-25=75>>75."
+    assert "inverted" in rules_of(story("75", wrong, question))
+    assert "inverted" not in rules_of(story("80", "That is 100/1.25 = <<100/1.25=80>>80.", question))
+    assert "inverted" not in rules_of(
+        story("75", wrong, "Bo earns 25% less than Ann, who earns 25% more than Cy, $100.")
+    )
+
+
 def test_units_and_bounds() -> None:
     assert "integrality" in rules_of(story("3.5", None, "How many people come?"))
     assert "integrality" not in rules_of(story("3.5", None, "How many hours does she work?"))

@@ -25,6 +25,7 @@ from mario.data.readers import find_boxed
 from mario.grade import grade
 from mario.labels.formula import formula_of
 from mario.labels.plausible import number_of
+from mario.labels.readings import inverted_percentage, other_half_of_the_day
 from mario.types import Problem, VerdictStatus
 
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|-?\.\d+")
@@ -140,6 +141,10 @@ def _story_rules(problem: Problem, solution: str) -> Iterator[Finding]:
         else:
             yield Finding("arithmetic", f"the solution claims {claim.text}; it is {value}", value)
     yield from _last_line(reference, lines, solution)
+    text = strip_annotations(solution)
+    for rule, reading in (("clock", other_half_of_the_day), ("inverted", inverted_percentage)):
+        if says := reading(problem.question, text):
+            yield Finding(rule, says)
     yield from _origin_rules(problem, solution)
 
 
