@@ -217,6 +217,17 @@ def test_a_difference_like_a_slip_says_more_than_one_by_a_number_of_the_question
     assert score("100") > score("5")
 
 
+def test_a_solution_that_gives_the_reference_silences_what_speaks_of_slips() -> None:
+    def kinds(solution: str | None) -> set[str]:
+        problem = story("98347", solution)
+        suspect = weigh_problem(problem, [sample("32")], 0, Models(), shipped()).suspect
+        return {item.kind for item in suspect.evidence}
+
+    assert {"question", "difference"} <= kinds(None)
+    assert {"question", "difference"} <= kinds(GOOD)
+    assert not {"question", "difference"} & kinds("Ann has 98340+7 = <<98340+7=98347>>98347 nuts.")
+
+
 def test_how_a_reference_differs_is_seen() -> None:
     def seen(reference: str, rival: str, question: str = TRIP.question) -> set[str]:
         problem = replace(TRIP, answer=reference, question=question)

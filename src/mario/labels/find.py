@@ -19,7 +19,7 @@ from mario.data.readers import read_problems, write_problems
 from mario.errors import UsageError
 from mario.labels.fitted import Fitted, shipped
 from mario.labels.relate import observe
-from mario.labels.rules import find_faults
+from mario.labels.rules import CONTRADICTIONS, find_faults
 from mario.labels.samples import Sample, SampleFields, Samples
 from mario.labels.score import kind_of, score_of, sentence, weigh
 from mario.labels.suspects import SUMMARY, SUSPECTS, TRAJECTORIES, Best, Competing, Suspect, SuspectKind
@@ -134,7 +134,10 @@ def learn_models(problems: Iterable[Problem], samples: Callable[[str], list[Samp
 def weigh_problem(problem: Problem, samples: list[Sample], copies: int, models: Models, fitted: Fitted) -> Weighed:
     """All evidence about one problem, `copies` being how many others have its answer; pure."""
     answers = models.order(count_answers(problem.answer, samples))
-    evidence = weigh(find_faults(problem), answers, observe(problem, answers, copies, models, fitted.answers), fitted)
+    findings = find_faults(problem)
+    confirmed = bool(problem.solution) and not any(finding.rule in CONTRADICTIONS for finding in findings)
+    seen = observe(problem, answers, copies, models, fitted.answers)
+    evidence = weigh(findings, answers, seen, fitted, confirmed=confirmed)
     rivals = {item.answer: 0.0 for item in evidence if item.answer is not None and item.weight > 0}
     for item in evidence:
         if item.answer in rivals:

@@ -37,6 +37,7 @@ _DIVISIBLE = re.compile(
     r"|(?:table|tea)spoons?|acres?|degrees?|percent|times|tons?|points?|calories|square|cubic|units?|money|kwh?|mph)\b",
     re.IGNORECASE,
 )
+CONTRADICTIONS = frozenset({"boxed", "chain", "last_line"})  # the solution gives another answer than the reference
 _WORDS = re.split(" ", "zero one two three four five six seven eight nine ten eleven twelve")
 _HOW_MANY = re.compile(r"how many((?:\s+[\w'’-]+){1,4})", re.IGNORECASE)
 

@@ -11,7 +11,7 @@ What this module does not do: find anything.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mario.labels import relate
 from mario.labels.fitted import Fitted
@@ -45,17 +45,20 @@ _LEAST = 0.05  # log-odds that are worth a sentence of their own
 _Item = tuple[str, str, float, str | None, dict[str, float]]  # kind, says, weight, answer, numbers
 
 
-def weigh(findings: Sequence[Finding], answers: Sequence[Answer], seen: Features, fitted: Fitted) -> list[Evidence]:
+def weigh(
+    findings: Sequence[Finding], answers: Sequence[Answer], seen: Features, fitted: Fitted, *, confirmed: bool = False
+) -> list[Evidence]:
     """All evidence of a problem, with weights; ids are e1, e2, … in order of weight.
 
-    `answers` begins with the reference's; `seen` is what `relate.observe` saw.
+    `answers` begins with the reference's; `seen` is what `relate.observe` saw. `confirmed`: the reference's own
+    solution ends in it, so nobody changed it by a slip. What speaks of such slips then says nothing; votes still do.
     """
     found: list[_Item] = [(f.rule, f.says, WEIGHTS[f.rule], f.answer, {}) for f in findings]
     rival = answers[1] if len(answers) > 1 else None
     if rival is not None and any(_same(finding.answer, rival.text) for finding in findings):
         says = f"the reference's own solution gives {rival.text} too"
         found.append(("agreement", says, WEIGHTS["agreement"], rival.text, {}))
-    found += _fitted_items(answers, seen, fitted)
+    found += _fitted_items(answers, seen, fitted, {} if confirmed else relate.SORTS)
     found.sort(key=lambda item: -abs(item[2]))
     return [
         Evidence(f"e{number}", kind, says, round(weight, 3), answer, numbers)
@@ -72,11 +75,13 @@ def _logit(chance: float) -> float:
     return math.log(chance / (1 - chance))
 
 
-def _fitted_items(answers: Sequence[Answer], seen: Features, fitted: Fitted) -> Iterator[_Item]:
+def _fitted_items(
+    answers: Sequence[Answer], seen: Features, fitted: Fitted, sorts: Mapping[str, Sequence[str]]
+) -> Iterator[_Item]:
     """Sums of fitted weights by sort; what is too little for a sentence goes with the votes."""
     reference, rival = answers[0].text, answers[1].text if len(answers) > 1 else None
     rest = fitted.start - _logit(PRIOR) + _sum(relate.VOTES, seen, fitted)
-    for kind, names in relate.SORTS.items():
+    for kind, names in sorts.items():
         weight = _sum(names, seen, fitted)
         if abs(weight) < _LEAST:
             rest += weight
