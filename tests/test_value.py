@@ -41,6 +41,7 @@ from mario.value import OvmCard, ValueConfig, ValueModel, read_card, read_values
 from mario.value.model import LocalScorer, Row, batches
 from mario.value.positions import step_ends
 from mario.value.score import Progress
+from mario.value.shared import may_share, trees, visible
 from ovm_fixtures import tiny_ovm
 from tiny import tiny_model
 
@@ -117,6 +118,63 @@ def test_values_are_those_of_the_stock_class_and_depend_on_no_neighbour(ovm: Pat
         scorer = LocalScorer.load(ovm, dtype="float32", batch_tokens=batch_tokens)
         for found, wanted in zip(scorer.score(rows), alone, strict=True):
             assert found == pytest.approx(wanted, abs=1e-4)
+
+
+def test_rows_that_begin_alike_are_read_once_and_valued_as_if_alone(ovm: Path) -> None:
+    draw = random.Random(4)
+    prompts = [tuple(draw.randrange(3, 250) for _ in range(30)) for _ in range(4)]
+    rows = []
+    for prompt in prompts:
+        for _ in range(6):
+            ids = prompt + tuple(draw.randrange(3, 6) for _ in range(draw.randrange(1, 25)))
+            rows.append(Row(ids, (len(ids) // 2, len(ids) - 1)))
+        rows.append(rows[-1])  # the same sample twice
+    scorer = LocalScorer.load(ovm, dtype="float32", batch_tokens=300)
+    seen: list[int] = []
+    scorer._model.register_forward_pre_hook(
+        lambda _, __, given: seen.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    together = scorer.score(rows)
+    assert sum(seen) < sum(len(row.input_ids) for row in rows) / 2
+    for row, found in zip(rows, together, strict=True):
+        assert found == pytest.approx(scorer.score([row])[0], abs=1e-4)
+
+
+tokens = st.lists(st.integers(0, 2), min_size=1, max_size=12)
+
+
+@given(st.lists(tokens, max_size=12), st.booleans())
+def test_a_tree_holds_every_row_and_every_beginning_once(rows: list[list[int]], share: bool) -> None:
+    grown = trees(rows, share=share)
+    paths = [(tree, path) for tree in grown for path in tree.rows]
+    assert [[tree.ids[node] for node in path] for tree, path in paths] == rows
+    for tree, path in paths:
+        assert [tree.depths[node] for node in path] == list(range(len(path)))
+        assert [tree.parents[node] for node in path] == [-1, *path[:-1]]
+        seen = visible(tree, len(tree.ids) + 2)
+        assert [place for place, is_seen in enumerate(seen[path[-1]].tolist()) if is_seen] == path
+        assert seen[-1].sum() == 1
+    for tree in grown:
+        beginnings = {
+            tuple(row[: n + 1]) for row in ([tree.ids[i] for i in p] for p in tree.rows) for n in range(len(row))
+        }
+        assert len(tree.ids) == len(beginnings)
+    assert share or len(grown) == len(rows)
+
+
+def test_windowed_attention_is_not_given_a_tree() -> None:
+    from transformers import LlamaConfig, MistralConfig, Qwen2Config
+
+    def config(kind: Any, **given: Any) -> Any:
+        made = kind(**given)
+        made._attn_implementation = "sdpa"
+        return made
+
+    assert may_share(config(LlamaConfig))
+    assert may_share(config(Qwen2Config, use_sliding_window=False))
+    assert not may_share(config(MistralConfig, sliding_window=4096))
+    assert may_share(config(MistralConfig, sliding_window=None))
+    assert not may_share(LlamaConfig(attn_implementation="flash_attention_2"))
 
 
 def test_in_bfloat16_values_are_not_rounded_to_it(ovm: Path) -> None:

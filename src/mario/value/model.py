@@ -1,8 +1,9 @@
 """A value model in this process: rows of token ids in, a raw logit at every place asked for out.
 
 One idea: one forward over the tokens, nothing generated. The model is a stock token classifier of transformers, whose
-head is one number wide, so every position is nearly free once the network has run; rows are sorted by length, padded
-on the right without a mask (a causal model's real tokens never look at what follows them), as in training.
+head is one number wide, so every position is nearly free once the network has run. Rows that begin alike are read once
+(`shared`); others are sorted by length and padded on the right without a mask, as in training (a causal model's real
+tokens never look at what follows them).
 
 A row's logits do not depend on its neighbours but for rounding: 1e-4 in float32, more in bfloat16.
 What this module does not do: turn logits into probabilities (`calibrate`), or know what a trajectory is (`score`).
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 
 from mario.engine import checkpoint
 from mario.errors import EngineError
+from mario.value.shared import Tree, may_share, trees, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class LocalScorer:
         if hasattr(model, "score"):  # in bfloat16 a value near 4 would be rounded to 1/32, and many would tie
             model.score.float().register_forward_pre_hook(lambda _, args: (args[0].float(),))
         self._vocabulary: int = model.get_input_embeddings().weight.shape[0]
+        self._shares = may_share(model.config.get_text_config())
         self.window: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
     @classmethod
@@ -81,25 +84,40 @@ class LocalScorer:
                     f"a row holds token id {max(row.input_ids)}, but the value model has ids below {self._vocabulary}; "
                     "its tokenizer is another's"
                 )
-        found: list[tuple[float, ...]] = [()] * len(rows)
+        grown = trees([row.input_ids for row in rows], share=self._shares)
+        paths: list[Sequence[float]] = []
         try:
             with torch.inference_mode():
-                for batch in batches([len(row.input_ids) for row in rows], self._batch_tokens):
-                    for index, logits in zip(batch, self._forward([rows[i] for i in batch]), strict=True):
-                        found[index] = logits
+                logits: list[list[float]] = [[]] * len(grown)
+                for batch in batches([len(tree.ids) for tree in grown], self._batch_tokens):
+                    for index, found in zip(batch, self._forward([grown[i] for i in batch]), strict=True):
+                        logits[index] = found
         except RuntimeError as error:  # torch's, most often a full GPU
             hint = "; lower value.batch_tokens" if "memory" in str(error).lower() else ""
             raise EngineError(f"the value model failed: {checkpoint.first_line(error)}{hint}") from error
-        return found
+        for tree, found in zip(grown, logits, strict=True):
+            paths += [[found[node] for node in path] for path in tree.rows]
+        return [tuple(path[place] for place in row.places) for row, path in zip(rows, paths, strict=True)]
 
-    def _forward(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
+    def _forward(self, batch: Sequence[Tree]) -> list[list[float]]:
+        """The logit of every node of every tree."""
         import torch
 
-        ids = torch.zeros(len(rows), max(len(row.input_ids) for row in rows), dtype=torch.long)
-        for i, row in enumerate(rows):
-            ids[i, : len(row.input_ids)] = torch.tensor(row.input_ids)
-        logits = self._model(input_ids=ids.to(self._model.device), use_cache=False).logits[..., 0].float().cpu()
-        return [tuple(logits[i, list(row.places)].tolist()) for i, row in enumerate(rows)]
+        size = max(len(tree.ids) for tree in batch)
+        ids = torch.zeros(len(batch), size, dtype=torch.long)
+        depths = torch.zeros(len(batch), size, dtype=torch.long)
+        for i, tree in enumerate(batch):
+            ids[i, : len(tree.ids)] = torch.tensor(tree.ids)
+            depths[i, : len(tree.ids)] = torch.tensor(tree.depths)
+        place, mask = self._model.device, {}
+        if not all(tree.is_chain for tree in batch):
+            seen = torch.stack([visible(tree, size) for tree in batch])[:, None]
+            hidden = torch.zeros(seen.shape, dtype=self._model.dtype).masked_fill_(
+                ~seen, torch.finfo(self._model.dtype).min
+            )
+            mask = {"attention_mask": hidden.to(place), "position_ids": depths.to(place)}
+        logits = self._model(input_ids=ids.to(place), use_cache=False, **mask).logits[..., 0].float().cpu()
+        return [logits[i, : len(tree.ids)].tolist() for i, tree in enumerate(batch)]
 
     def close(self) -> None:
         self._model = None
