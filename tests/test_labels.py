@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -37,7 +38,9 @@ from mario.labels.suspects import Suspect, SuspectKind, read_suspects
 from mario.labels.votes import Models, count_answers
 from mario.provenance import from_json, to_json
 from mario.store import read_jsonl
-from mario.types import Problem, Trajectory
+from mario.store.shards import ShardWriter
+from mario.types import Problem, Sampling, Step, StopReason, Trajectory
+from mario.value import OvmCard, write_card
 
 
 def story(
@@ -362,6 +365,36 @@ def test_find_writes_suspects_that_read_back(files: Path) -> None:
     again = files / "again"
     find(config, again)
     assert (again / "suspects.jsonl").read_bytes() == (out / "suspects.jsonl").read_bytes()
+
+
+def test_stored_outcome_values_weigh_the_votes(files: Path) -> None:
+    def score(logits: tuple[float, float] | None) -> tuple[float, float | None]:
+        run = files / f"run{logits}"
+        writer = ShardWriter(run / "trajectories")
+        for index, answer in enumerate(("10", "11")):
+            step = Step("", f"print({answer} + {index})")
+            writer.append(
+                Trajectory("t/2", index, "react", f"m{index}", Sampling(), (step,), StopReason.ANSWERED, answer)
+            )
+        writer.seal()
+        if logits is not None:
+            folder = run / "values" / "ovm"
+            folder.mkdir(parents=True)
+            write_card(folder, OvmCard())
+            rows = [
+                json.dumps({"problem_id": "t/2", "sample_index": i, "logits": [0.0, x]}) for i, x in enumerate(logits)
+            ]
+            (folder / "00000.jsonl").write_text("\n".join(rows) + "\n")
+            digest = json.loads((run / "trajectories/00000.seal.json").read_text())["hash"]
+            (folder / "00000.seal.json").write_text(json.dumps({"trajectories": digest}))
+        find(FindConfig(files / "problems.jsonl", (str(run),)), files / "out")
+        suspect = next(s for s in read_suspects(files / "out") if s.problem_id == "t/2")
+        return suspect.score, next(answer.value for answer in suspect.answers if answer.answer == "11")
+
+    (plain, none), (low, _), (high, value) = score(None), score((3.0, -3.0)), score((-3.0, 3.0))
+    assert none is None
+    assert value == pytest.approx(1 / (1 + math.exp(-3)), abs=1e-4)
+    assert low < plain < high
 
 
 def test_hidden_solutions_are_not_looked_at(files: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +28,7 @@ from mario.provenance import canonical_json, from_json
 from mario.store import scan_shards
 from mario.transcript.shape import program_key, program_shape
 from mario.types import Observation, ObservationStatus, Problem, Sampling, Step, StopReason, Trajectory
+from mario.value import read_values
 
 _LONGEST_ANSWER = 300  # characters; longer ones are texts, not answers
 
@@ -188,9 +190,12 @@ def _attempts(path: Path, fields: SampleFields, model: str, find: Find) -> Itera
     """Each attempt with the id of its problem, None where it is for none of ours."""
     folder = path / "trajectories" if (path / "trajectories").is_dir() else path
     if folder.is_dir():
+        values = _values(path)
         for trajectory in scan_shards(folder, Trajectory):
-            tagged = replace(trajectory, tags={**trajectory.tags, "from": path.name})
-            yield find(None, trajectory.problem_id), tagged
+            tags = {**trajectory.tags, "from": path.name}
+            if (value := values.get((trajectory.problem_id, trajectory.sample_index))) is not None:
+                tags["value"] = value
+            yield find(None, trajectory.problem_id), replace(trajectory, tags=tags)
         return
     if not path.exists():
         raise DataError(
@@ -198,6 +203,15 @@ def _attempts(path: Path, fields: SampleFields, model: str, find: Find) -> Itera
         )
     for index, row in enumerate(read_rows(path, "")):
         yield find(row.optional(fields.question), row.optional(fields.id)), _recorded(row, path, index, fields, model)
+
+
+def _values(run: Path) -> dict[tuple[str, int], float]:
+    """Chances of being right that `mario value` stored beside the attempts of a run; the mean of several models."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for valued in read_values(run):
+        for key, odds in valued.log_odds.items():
+            found.setdefault(key, []).append(1 / (1 + math.exp(-max(-30.0, min(30.0, odds[-1])))))
+    return {key: sum(chances) / len(chances) for key, chances in found.items()}
 
 
 def _recorded(row: Row, path: Path, index: int, fields: SampleFields, model: str) -> Trajectory:
