@@ -40,7 +40,7 @@ from mario.types import (
 from mario.value import OvmCard, ValueConfig, ValueModel, read_card, read_values, score_run, write_card
 from mario.value.model import LocalScorer, Row, batches
 from mario.value.positions import step_ends
-from mario.value.score import Progress
+from mario.value.score import Progress, _chunks
 from mario.value.shared import may_share, trees, visible
 from ovm_fixtures import tiny_ovm
 from tiny import tiny_model
@@ -325,6 +325,22 @@ def test_a_run_killed_anywhere_ends_with_the_same_bytes(ovm: Path, tmp_path: Pat
             newest.write_bytes(b"".join(lines[:-1]) + lines[-1][:9])  # and the disk lost the end of what was written
         assert score_run(run, model_of(ovm, batch_tokens=40)).done == len(rows)
         assert files_of(run / "values" / "judge") == wanted
+
+
+def test_attempts_are_read_a_chunk_at_a_time() -> None:
+    pulled: list[Trajectory] = []
+
+    def source() -> Iterator[Trajectory]:
+        for row in attempts(50):
+            pulled.append(row)
+            yield row
+
+    sizes = []
+    for chunk in _chunks(source(), 900):
+        assert len(pulled) == sum(sizes) + len(chunk)
+        sizes.append(len(chunk))
+    assert sum(sizes) == 200
+    assert max(sizes) < 12
 
 
 def test_a_run_that_grew_is_scored_where_it_grew(ovm: Path, tmp_path: Path) -> None:
