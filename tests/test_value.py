@@ -129,6 +129,7 @@ def test_rows_that_begin_alike_are_read_once_and_valued_as_if_alone(ovm: Path) -
             ids = prompt + tuple(draw.randrange(3, 6) for _ in range(draw.randrange(1, 25)))
             rows.append(Row(ids, (len(ids) // 2, len(ids) - 1)))
         rows.append(rows[-1])  # the same sample twice
+    draw.shuffle(rows)  # a run stores attempts in the order in which they end
     scorer = LocalScorer.load(ovm, dtype="float32", batch_tokens=300)
     seen: list[int] = []
     scorer._model.register_forward_pre_hook(
@@ -386,6 +387,8 @@ def test_a_run_that_is_not_finished_says_so(ovm: Path, tmp_path: Path) -> None:
     (run / "trajectories" / "00001.seal.json").unlink()
     with pytest.raises(StoreError, match="is not sealed"):
         score_run(run, model_of(ovm))
+    assert read_values(run) == []
+    assert read_values(tmp_path / "nothing") == []
     with pytest.raises(StoreError, match="holds no attempts; name the --out of mario evaluate or mario annotate"):
         score_run(tmp_path, model_of(ovm))
 

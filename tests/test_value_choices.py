@@ -69,7 +69,7 @@ def test_rates_are_means_over_all_sets(one: Samples) -> None:
     n = len(one.correct)
     for k in range(1, n + 1):
         for name, rule in RULES.items():
-            sets = [rule.chooses_right(one, among) for among in itertools.combinations(range(n), k)]
+            sets = [rule.chooses_right(one, one.among(some)) for some in itertools.combinations(range(n), k)]
             assert curves([one], {name: rule}, [k])[name][k].value == pytest.approx(sum(sets) / len(sets))
 
 

@@ -38,6 +38,11 @@ class Samples:
     correct: tuple[bool, ...]
     log_odds: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
+    def among(self, some: Sequence[int]) -> list[list[int]]:
+        """The classes of some of the samples."""
+        inside = set(some)
+        return [found for members in self.classes if (found := [i for i in members if i in inside])]
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -46,10 +51,8 @@ class Rule:
     config: VoteConfig
     model: str | None = None
 
-    def chooses_right(self, samples: Samples, among: Sequence[int]) -> bool:
-        """Whether the choice among some of the samples is right; no answer at all is wrong."""
-        inside = set(among)
-        classes = [[i for i in members if i in inside] for members in samples.classes]
+    def chooses_right(self, samples: Samples, classes: Sequence[Sequence[int]]) -> bool:
+        """Whether the choice among these classes of the samples is right; no answer at all is wrong."""
         chosen = choose(classes, samples.log_odds[self.model] if self.model else None, self.config)
         return chosen is not None and samples.correct[chosen]
 
@@ -89,8 +92,8 @@ def curves(samples: Sequence[Samples], rules: Mapping[str, Rule], ks: Sequence[i
 def _rates(one: Samples, rules: Mapping[str, Rule], k: int) -> dict[str, float]:
     if all(one.correct) or not any(one.correct):
         return dict.fromkeys(rules, float(one.correct[0]))
-    sets = list(_sets(one, k))
-    return {name: sum(rule.chooses_right(one, among) for among in sets) / len(sets) for name, rule in rules.items()}
+    sets = [one.among(some) for some in _sets(one, k)]
+    return {name: sum(rule.chooses_right(one, found) for found in sets) / len(sets) for name, rule in rules.items()}
 
 
 def _sets(one: Samples, k: int) -> Iterator[Sequence[int]]:
@@ -115,8 +118,7 @@ MAJORITY = Rule(VoteConfig("majority"))
 def outcomes(samples: Sequence[Samples], rule: Rule) -> dict[str, bool]:
     """Whether the choice among all samples is right, by problem, over the problems that have the most samples."""
     most = max((len(one.correct) for one in samples), default=0)
-    whole = range(most)
-    return {one.problem_id: rule.chooses_right(one, whole) for one in samples if len(one.correct) == most}
+    return {one.problem_id: rule.chooses_right(one, one.classes) for one in samples if len(one.correct) == most}
 
 
 def compare_rules(samples: Sequence[Samples], first: Rule, second: Rule) -> Comparison:

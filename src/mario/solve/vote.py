@@ -80,7 +80,7 @@ def tally(classes: Sequence[Sequence[int]], log_odds: Sequence[float] | None, co
         raise UsageError(f"select = {config.strategy} needs values; name a value model: --value.model DIRECTORY")
     values = log_odds if log_odds is not None and config.needs_values else None
     cut = _support(classes, config) if config.strategy == "outlier-free" else 1
-    counted = [_count(members, values, config, len(members) >= cut) for members in classes if members]
+    counted = [_count(members, values, config, len(members) >= cut) for members in classes]
     return tuple(sorted(counted, key=lambda t: (not t.kept, -t.weight, -len(t.members), min(t.members))))
 
 

@@ -84,8 +84,8 @@ class LocalScorer:
                     f"a row holds token id {max(row.input_ids)}, but the value model has ids below {self._vocabulary}; "
                     "its tokenizer is another's"
                 )
-        grown = trees([row.input_ids for row in rows], share=self._shares)
-        paths: list[Sequence[float]] = []
+        order = sorted(range(len(rows)), key=lambda i: rows[i].input_ids)  # those that begin alike side by side
+        grown = trees([rows[i].input_ids for i in order], share=self._shares)
         try:
             with torch.inference_mode():
                 logits: list[list[float]] = [[]] * len(grown)
@@ -95,9 +95,12 @@ class LocalScorer:
         except RuntimeError as error:  # torch's, most often a full GPU
             hint = "; lower value.batch_tokens" if "memory" in str(error).lower() else ""
             raise EngineError(f"the value model failed: {checkpoint.first_line(error)}{hint}") from error
-        for tree, found in zip(grown, logits, strict=True):
-            paths += [[found[node] for node in path] for path in tree.rows]
-        return [tuple(path[place] for place in row.places) for row, path in zip(rows, paths, strict=True)]
+        paths = ((found, path) for tree, found in zip(grown, logits, strict=True) for path in tree.rows)
+        values = {
+            i: tuple(found[path[place]] for place in rows[i].places)
+            for i, (found, path) in zip(order, paths, strict=True)
+        }
+        return [values[i] for i in range(len(rows))]
 
     def _forward(self, batch: Sequence[Tree]) -> list[list[float]]:
         """The logit of every node of every tree."""

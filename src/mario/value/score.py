@@ -121,6 +121,7 @@ class ValueModel:
                     config.endpoint,
                     api_key_env=config.api_key_env,
                     concurrency=config.concurrency,
+                    window=_window(self.directory),
                 )
         return self._scorer
 
@@ -280,6 +281,12 @@ def _seal(path: Path) -> dict[str, Any]:
     return found
 
 
+def _window(directory: Path) -> int | None:
+    config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    found = config.get("max_position_embeddings", config.get("text_config", {}).get("max_position_embeddings"))
+    return int(found) if found else None
+
+
 def _dtype(config: ValueConfig) -> str:
     return checkpoint.pick_dtype(config.dtype, checkpoint.pick_device(config.device))
 
@@ -317,8 +324,9 @@ class Valued:
 def read_values(run: Path, report: Report = lambda _: None) -> list[Valued]:
     """The values of every model that has scored all of a run's attempts, by name; `report` hears of the others."""
     found: list[Valued] = []
-    for folder in sorted((run / VALUES).glob("*/")) if (run / VALUES).exists() else ():
-        missing = next((path for path in _trajectory_shards(run) if not _is_valued(path, folder)), None)
+    shards = sorted((run / "trajectories").glob("[0-9]*.jsonl"))
+    for folder in sorted((run / VALUES).glob("*/")) if shards and (run / VALUES).exists() else ():
+        missing = next((path for path in shards if not _is_valued(path, folder)), None)
         if missing is not None:
             report(f"{folder} has no values for all of {missing}; run mario value on it again")
             continue
@@ -329,5 +337,7 @@ def read_values(run: Path, report: Report = lambda _: None) -> list[Valued]:
 
 
 def _is_valued(path: Path, folder: Path) -> bool:
-    seal = (folder / path.name).with_suffix(".seal.json")
-    return seal.exists() and bool(json.loads(seal.read_text())["trajectories"] == _seal(path)["hash"])
+    values, attempts = (folder / path.name).with_suffix(".seal.json"), path.with_suffix(".seal.json")
+    if not values.exists() or not attempts.exists():
+        return False
+    return bool(json.loads(values.read_text())["trajectories"] == _seal(path)["hash"])
