@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,7 +105,6 @@ def difference(found: Comparison) -> str:
 
 
 def quality_line(found: Quality) -> str:
-    return (
-        f"AUROC {found.auroc.value:.3f}, within a problem {found.within.value:.3f}, "
-        f"Brier {found.brier.value:.3f}, ECE {found.error:.3f}"
-    )
+    rates = {"AUROC": found.auroc, "within a problem": found.within, "Brier": found.brier}
+    shown = [f"{name} {rate.value:.3f}" for name, rate in rates.items() if not math.isnan(rate.value)]
+    return ", ".join([*shown, f"ECE {found.error:.3f}"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -152,13 +153,13 @@ def _figures(found: Quality) -> list[str]:
         ("AUROC", _shown(found.auroc)),
         ("AUROC within a problem", _shown(found.within)),
         ("Brier score", _shown(found.brier)),
-        ("log loss", f"{found.log_loss:.4f}"),
+        ("log loss", f"{found.log_loss:.4f}" if found.samples else "–"),
         ("calibration error (ECE)", f"{found.error:.4f}"),
     ]
     return [f"  {name:<24} {text}" for name, text in rows]
 
 
 def _shown(rate: Estimate) -> str:
-    if rate.n == 0:
+    if math.isnan(rate.value):
         return "–"
     return f"{rate.value:.4f}  [{rate.low:.4f}, {rate.high:.4f}]  n = {rate.n} problems"
