@@ -29,7 +29,7 @@ from mario.labels.find import FindConfig, find, weigh_problem
 from mario.labels.fitted import shipped
 from mario.labels.formula import formula_of
 from mario.labels.plausible import answer_kind, number_of, operations
-from mario.labels.relate import differences
+from mario.labels.relate import SORTS, VOTES, differences
 from mario.labels.rules import find_faults
 from mario.labels.samples import Sample, SampleFields, Samples
 from mario.labels.score import PRIOR, score_of
@@ -229,6 +229,12 @@ def test_a_solution_that_gives_the_reference_silences_what_speaks_of_slips() -> 
     assert {"question", "difference"} <= kinds(None)
     assert {"question", "difference"} <= kinds(GOOD)
     assert not {"question", "difference"} & kinds("Ann has 98340+7 = <<98340+7=98347>>98347 nuts.")
+
+
+def test_every_fitted_weight_is_told_in_some_piece_of_evidence() -> None:
+    told = {*VOTES, *(name for names in SORTS.values() for name in names)}
+    assert set(shipped().weights) == told
+    assert set(shipped().answers.kinds) >= {kind for words in shipped().answers.words.values() for kind in words}
 
 
 def test_how_a_reference_differs_is_seen() -> None:
