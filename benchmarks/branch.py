@@ -23,18 +23,11 @@ import statistics
 import time
 from typing import Any
 
+from interpreter import HISTORY
+
 from mario.interpreter import InterpreterPool, Kernel, Tier
 from mario.provenance import code_version, hardware
 
-HISTORY = (
-    "from sympy import *",
-    'x, y = symbols("x y")',
-    "solve(x**3 - 6*x**2 + 11*x - 6, x)",
-    "factor(x**4 - 5*x**2 + 4)",
-    "integrate(sin(x) * exp(x), x)",
-    "solve([x + y - 3, x - y - 1], [x, y])",
-    "simplify((x**2 - 1) / (x - 1))",
-)
 BARE = """
 import os as _os, time as _time
 def _bare():

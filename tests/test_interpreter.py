@@ -532,3 +532,12 @@ def test_a_thousand_kernels_and_twenty_killed_servers_leave_nothing(own_tmp: Pat
                     assert kernel.run("1").status is Status.LOST
     assert descriptors() == before
     assert not list(own_tmp.iterdir())
+
+
+def test_builtins_that_a_snippet_put_in_place_last_as_long_as_it(pool: InterpreterPool) -> None:
+    """The answer is made with our own; the next snippet finds the usual ones."""
+    names = ["len", "str", "repr", "isinstance", "getattr", "print", "type", "max", "range", "enumerate"]
+    with pool.open() as kernel:
+        observation = kernel.run(f"import builtins\nfor name in {names}: setattr(builtins, name, None)\n1 / 0")
+        assert observation.output.endswith("ZeroDivisionError: division by zero")
+        assert kernel.run("print(len(str(12)), repr('a'))").output == "2 'a'"

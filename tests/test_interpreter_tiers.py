@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import mario
-from mario.interpreter import Tier, probe
+from mario.interpreter import InterpreterPool, Tier, probe
 from mario.interpreter.guest import seccomp
 
 UNSHARE, LANDLOCK_CREATE, SECCOMP = 272, 444, 317  # x86-64
@@ -306,3 +306,22 @@ def test_the_doctor_says_the_tier_and_why(numbers: tuple[int, ...], says: str) -
         pytest.skip("the full tier does not stand here")
     code = "from mario.cli.doctor import run\nimport sys\nsys.stdout.flush()\nrun([])"
     assert re.search(says, run_refused(numbers, code))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="kernels only change user where the host is root")
+@pytest.mark.parametrize("tier", ["full", "no-namespaces"])
+def test_pools_do_not_meet_in_a_user(tier: str) -> None:
+    """Kernels of one user share its bound on threads, so each server has 4,096 ids of its own."""
+    standing = {finding.tier: finding for finding in probe()}
+    if not standing[Tier(tier)].works:
+        pytest.skip(f"tier {tier} does not stand here: {standing[Tier(tier)].reason}")
+    with (
+        InterpreterPool(workers=2, preload=(), tier=Tier(tier)) as one,
+        InterpreterPool(preload=(), tier=Tier(tier)) as two,
+    ):
+        kernels = [pool.open() for pool in (one, two) for _ in range(6)]
+        uids = [int(kernel.run("import os; os.getuid()").output) for kernel in kernels]
+        for kernel in kernels:
+            kernel.close()
+    assert len(set(uids)) == len(kernels)
+    assert len({uid // 4096 for uid in uids}) == 4  # servers

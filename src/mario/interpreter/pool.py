@@ -26,6 +26,7 @@ from mario.interpreter.server import GuestSettings, Place, Server, ServerLost
 from mario.interpreter.tiers import Tier, choose_tier
 
 DEFAULT_PRELOAD = ("sympy", "numpy")
+UNEVENNESS = 8  # fewer kernels than this between two servers make neither the busier
 
 
 class Servers:
@@ -47,7 +48,7 @@ class Servers:
             raise
 
     def open(self, seed: int | None) -> Place:
-        """A kernel of the least busy server; a server that turns out to be lost is replaced, twice at most.
+        """A kernel of a server whose turn it is; a server that turns out to be lost is replaced, twice at most.
 
         Raises:
             InterpreterError: no kernel could be made.
@@ -69,16 +70,20 @@ class Servers:
                 if not server.alive:
                     server.kill()
                     self._servers[place] = Server(self._settings, self.tier)
-            return min(self._servers, key=lambda server: server.kernels)
+            # In turn, unless that would leave one with many more: it has a spare ready, while others fork theirs.
+            server = min(self._servers, key=lambda server: server.kernels // UNEVENNESS)
+            self._servers = [*(other for other in self._servers if other is not server), server]
+            return server
 
     def pids(self) -> list[int]:
         return [server.pid for server in self._servers]
 
     def missing(self) -> dict[str, str]:
         """Of the packages to preload, those the guest does not have, with the reason."""
-        for server in self._servers:
+        servers = self._servers
+        for server in servers:
             server.wait()
-        return dict(self._servers[0].versions["missing"])
+        return dict(servers[0].versions["missing"])
 
     def close(self) -> None:
         with self._lock:

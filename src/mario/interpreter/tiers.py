@@ -137,4 +137,5 @@ def refusal(findings: Sequence[Finding]) -> str:
             "In a container, type: docker run --security-opt seccomp=unconfined … (the sandbox then builds its own "
             "walls); on a kernel before 5.13, update it"
         )
-    return f"no sandbox can be built here ({reasons}). {remedy}; or pass unsafe=True to run without walls"
+    otherwise = "or pass unsafe=True (in the shell --unsafe) to run without walls"
+    return f"no sandbox can be built here ({reasons}). {remedy}; {otherwise}"

@@ -20,7 +20,7 @@ import site
 import socket
 import sys
 
-from . import landlock, lockdown, preload
+from . import forking, landlock, lockdown, preload
 from .server import Server, receive, send
 
 
@@ -46,6 +46,7 @@ def main() -> None:
     os.set_inheritable(channel_fd, False)
     end_with_host(lifeline)
     os.umask(0o022)
+    forking.take_over()
     channel = socket.socket(fileno=channel_fd)
     frame = receive(channel)
     if frame is None:

@@ -9,16 +9,18 @@ What it does not do: it does not copy the scratch folder; branches and snapshots
 
 from __future__ import annotations
 
+import _socket
 import ctypes
 import os
 import random
 import socket
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from . import seccomp
+from .private import BUILTINS
 from .syscalls import MACHINE, die_with_parent
+
+__builtins__ = BUILTINS  # type: ignore[assignment]  # see there
 
 _COLUMN = 0 if MACHINE == seccomp.X86_64 else 1
 CHANNEL, LIFELINE = 3, 4  # descriptors of a kernel; the second only where kernels recover
@@ -29,9 +31,7 @@ _python = ctypes.pythonapi
 _syscall = ctypes.PyDLL(None, use_errno=True).syscall  # PyDLL: the interpreter's lock is held across the fork
 _syscall.restype = ctypes.c_long
 _getstate, _setstate = random.getstate, random.setstate
-_dup2, _close, _write = os.dup2, os.close, os.write
-
-Receive = Callable[[int, int], tuple[bytes, list[Any], int, Any]]  # socket.recvmsg, bound before any snippet
+_dup2, _close, _write, _Socket = os.dup2, os.close, os.write, _socket.socket
 
 
 def fork_sibling(why: int) -> int:
@@ -48,9 +48,9 @@ def fork_sibling(why: int) -> int:
     return pid
 
 
-def branch(receive: Receive) -> int:
+def branch() -> int:
     """Fork with the descriptors that come beside the one byte of the order's body; the copy holds them as its own."""
-    given = _descriptors(receive)
+    given = _descriptors(CHANNEL)
     pid = fork_sibling(FOR_BRANCH)
     for number, descriptor in enumerate(given, CHANNEL):
         if pid == 0:
@@ -59,7 +59,7 @@ def branch(receive: Receive) -> int:
     return pid
 
 
-def leave_snapshot(receive: Receive, age: int) -> bool:
+def leave_snapshot(age: int) -> bool:
     """Fork a copy that waits; returns False at once, and True in the copy when it is needed, with a fresh channel.
 
     age: how many snippets it has run.
@@ -68,13 +68,18 @@ def leave_snapshot(receive: Receive, age: int) -> bool:
         return False
     _close(CHANNEL)
     _write(LIFELINE, b"S")  # ready to be stopped
-    (channel,) = _descriptors(receive)
+    (channel,) = _descriptors(LIFELINE)
     if channel != CHANNEL:  # it took the number that was free
         _dup2(channel, CHANNEL)
         _close(channel)
     return True
 
 
-def _descriptors(receive: Receive) -> list[int]:
-    data = receive(1, _SPACE)[1][0][2]
+def _descriptors(source: int) -> list[int]:
+    """Those that come with one byte."""
+    near = _Socket(fileno=source)
+    try:
+        data = near.recvmsg(1, _SPACE)[1][0][2]
+    finally:
+        near.detach()
     return [int.from_bytes(data[i : i + 4], sys.byteorder) for i in range(0, len(data), 4)]

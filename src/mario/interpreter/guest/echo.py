@@ -19,6 +19,10 @@ from ast import Expr, Expression, parse  # bound before any snippet: snippets pa
 from collections.abc import Callable
 from typing import Any
 
+from .private import BUILTINS
+
+__builtins__ = BUILTINS  # type: ignore[assignment]  # see there
+
 MAX_FRAMES = 6  # of the snippet's own, in a traceback; the middle of a deep recursion says nothing new
 _sources = linecache.cache
 

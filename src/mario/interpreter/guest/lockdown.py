@@ -16,7 +16,6 @@ import ctypes
 import os
 import resource
 import socket
-import struct
 import sys
 import time
 
@@ -29,7 +28,10 @@ MAX_THREADS = 32
 SHARED_THREADS, RECOUNT_SECONDS = 256, 5.0  # where a kernel has no account of its own (see Walls.prepare_fork)
 MAX_PENDING_SIGNALS = 32
 THREAD_STACKS = 64 << 20  # address space beyond the memory limit, for stacks and mapped libraries
-FIRST_UID, UIDS = 61184, 4336  # the range that systemd hands out to nobody in particular
+# User ids that belong to nobody: the range that systemd leaves alone, and, where a container maps no such high ones,
+# the one it hands out to nobody in particular. Kernels that shared one would share a bound on threads.
+UNUSED_UIDS = ((0x70000000, 1 << 28), (61184, 4336))
+KERNELS_OF_SERVER = 4096  # so many ids in a row are one server's, as far as the range goes
 _SETFSUID = {"x86_64": 122, "aarch64": 151}
 _PLACEHOLDER = 0x3BADF00D
 
@@ -43,9 +45,11 @@ class Walls:
         self._memory_bytes = memory_bytes
         self._server = os.getpid()
         self._rules = landlock.Rules(paths)
-        self._filters = {b: seccomp.build_filter(sc.MACHINE, _PLACEHOLDER, b) for b in (False, True)}
-        self._branch_filter = seccomp.build_branch_filter(sc.MACHINE)
+        programs = [seccomp.build_filter(sc.MACHINE, _PLACEHOLDER, branching) for branching in (False, True)]
+        self._filters = [sc.Filter(program, _PLACEHOLDER) for program in programs]
+        self._branch_filter = sc.Filter(seccomp.build_branch_filter(sc.MACHINE))
         self._reads_as_root = False
+        self._uids = UNUSED_UIDS[0]
         self.changes_user = os.getuid() == 0 and self._find_user_change()
         self._user_namespaces = namespaces and not self.changes_user
         self._threads = MAX_THREADS
@@ -67,7 +71,9 @@ class Walls:
 
     def user_for(self, number: int) -> int | None:
         """The user id of a kernel, None to keep ours."""
-        return FIRST_UID + (os.getpid() * 131 + number) % UIDS if self.changes_user else None
+        first, count = self._uids
+        place = self._server * KERNELS_OF_SERVER + number % KERNELS_OF_SERVER
+        return first + place % count if self.changes_user else None
 
     def owner_of_scratch(self, uid: int) -> int:
         """Who must own the scratch folder of a kernel that runs as `uid`."""
@@ -79,23 +85,27 @@ class Walls:
         A Python below a 0700 home is only readable so, as far as Landlock lets it. No capabilities are kept either
         way. Tried in a child.
         """
-        for reads_as_root in (False, True):
-            pid = os.fork()
-            if pid == 0:
-                code = 1
-                with contextlib.suppress(OSError):
-                    _change_user(FIRST_UID, reads_as_root)
-                    sc.set_capabilities(0)
-                    os.listdir(os.path.dirname(os.__file__))
-                    for entry in sys.path:
-                        if os.path.isdir(entry):
-                            os.listdir(entry)
-                    code = 0
-                os._exit(code)
-            if os.waitpid(pid, 0)[1] == 0:
-                self._reads_as_root = reads_as_root
-                return True
+        for self._uids in UNUSED_UIDS:
+            for self._reads_as_root in (False, True):
+                if self._could_change():
+                    return True
+        self._reads_as_root = False
         return False
+
+    def _could_change(self) -> bool:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            with contextlib.suppress(OSError):
+                _change_user(self._uids[0], self._reads_as_root)
+                sc.set_capabilities(0)
+                os.listdir(os.path.dirname(os.__file__))
+                for entry in sys.path:
+                    if os.path.isdir(entry):
+                        os.listdir(entry)
+                code = 0
+            os._exit(code)
+        return os.waitpid(pid, 0)[1] == 0
 
     def close_in(
         self, channel: int, scratch: str, uid: int | None, supervisor: socket.socket, keep_supervisor: bool
@@ -125,16 +135,14 @@ class Walls:
         sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
         if ruleset is not None:
             landlock.obey(ruleset)
-        listener = sc.install_filter(self._branch_filter, sc.SECCOMP_NEW_LISTENER)
+        listener = self._branch_filter.install(sc.SECCOMP_NEW_LISTENER)
         if listener >= 0:
             try:
                 socket.send_fds(supervisor, [b"+"], [listener])
             except OSError:  # too many descriptors under way: this kernel will not branch
                 listener = -1
         keep_only_channel(channel, supervisor.fileno() if keep_supervisor else None)
-        own_id = struct.pack("=I", os.getpid())
-        program = self._filters[listener >= 0].replace(struct.pack("=I", _PLACEHOLDER), own_id)
-        sc.check(sc.install_filter(program), "seccomp")
+        sc.check(self._filters[listener >= 0].install(), "seccomp")
 
 
 def _change_user(uid: int, reads_as_root: bool) -> None:

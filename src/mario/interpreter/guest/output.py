@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import io
 
+from .private import BUILTINS
+
+__builtins__ = BUILTINS  # type: ignore[assignment]  # see there
+
 FLOOD = 10_000_000
 
 

@@ -1,4 +1,4 @@
-"""The kernels of one fork server: their births, their deaths, and the watch over what they take together.
+"""The kernels of one fork server: their births, their deaths, and who may fork.
 
 The one idea: no word of a kernel is believed. Who it is comes from the machine with each question to fork; what it bore
 from the machine's list of our children; and what a family uses from its address space, which cannot be hidden.
@@ -21,13 +21,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import family, lockdown, namespaces, scratch
+from . import family, forking, lockdown, namespaces, scratch, watch
 from .branching import FOR_BRANCH
 from .family import Birth, Family, Kernel, Permit
 
-WATCH_SECONDS = 0.2  # between two looks at the free space of the scratch folders' disk
-MEMORY_SECONDS = 0.05  # between two looks at the memory of families large enough to matter
+LATE_SECONDS = 0.2  # between two looks for a clone that may still come
 BIRTH_SECONDS = 0.5  # a clone that was allowed is seen by then, or failed
+BRANCH_SECONDS = 2.0  # the same of one that the host ordered, and waits for
 UNREADY_SECONDS = 0.25  # a fresh snapshot runs no longer than this
 
 Life = Callable[[socket.socket, str, int | None, socket.socket], None]
@@ -40,8 +40,6 @@ class Population:
         self._config = config
         self._live_as = live_as
         self._tier: str = config["tier"]
-        self._memory: int = config["memory_mb"] << 20
-        self._base = base
         self._poll = poll
         self._scratch = config["scratch"]
         self._counter = 0
@@ -54,9 +52,8 @@ class Population:
         self._birth: Birth | None = None
         self._late: set[Kernel] = set()  # allowed to fork, and not seen to in time: on a busy machine they still may
         self._processes = family.Processes() if sys.platform == "linux" else None
-        self._watch = None if self._tier == "full" else scratch.Watch(self._scratch)
-        self._looked = 0.0
-        self._crowds: set[Family] = set()  # of so many members that the limits of each do not bound them all
+        folders = None if self._tier == "full" else self._scratch
+        self._watch = watch.Watch(config["memory_mb"], base[0], self._processes, folders)
         self._holder = 0
         paths = namespaces.readable_paths()
         if self._tier == "full":
@@ -65,7 +62,7 @@ class Population:
         self._helpers = {self._holder}  # children that are no kernels
         self.walls: lockdown.Walls | None = None
         if self._tier != "none":
-            self.walls = lockdown.Walls(paths, self._memory, base, namespaces=self._tier == "full")
+            self.walls = lockdown.Walls(paths, config["memory_mb"] << 20, base, namespaces=self._tier == "full")
 
     @property
     def is_expecting(self) -> bool:
@@ -78,10 +75,8 @@ class Population:
             return 1
         if self._restless:
             return int(UNREADY_SECONDS * 1000)
-        if self._crowds:
-            return int(MEMORY_SECONDS * 1000)
-        watched = self._late or (self._watch is not None and self._live)
-        return int(WATCH_SECONDS * 1000) if watched else None
+        watched = self._watch.patience(bool(self._live))
+        return watched if watched is not None or not self._late else int(LATE_SECONDS * 1000)
 
     def runs(self, kernel: Kernel) -> bool:
         return self._live.get(kernel.pid) is kernel
@@ -101,11 +96,14 @@ class Population:
             os.mkdir(folder, 0o700)
             if uid is not None and self.walls is not None:
                 os.chown(folder, self.walls.owner_of_scratch(uid), -1)
+        if os.environ.get("TMPDIR") != folder:
+            os.environ.update(HOME=folder, TMPDIR=folder)  # here, so that it costs the kernel nothing
+            scratch.own(folder)
         if self.walls is not None:
             self.walls.prepare_fork()
         host_end, kernel_end = socket.socketpair()
         near, far = socket.socketpair()
-        pid = os.fork()
+        pid = forking.fork()
         if pid == 0:
             self._live_as(kernel_end, folder, uid, far)
         kernel_end.close()
@@ -153,10 +151,8 @@ class Population:
             self._receive_listener(kernel.family)  # it was sent before the kernel greeted its host
         if kernel.family.listener is None:
             raise OSError(errno.ENOSYS, "it needs seccomp user notification (Linux 5.5)")
-        mine, all_of_them = self._mapped(kernel.pid), sum(map(self._mapped, kernel.family.members))
-        if mine + all_of_them > family.MEMORY_SHARES * self._memory:
-            allowed = family.MEMORY_SHARES * self._config["memory_mb"]
-            raise OSError(errno.ENOMEM, f"its family maps {all_of_them >> 20} MB of {allowed} MB; close some")
+        if refusal := self._watch.refusal(kernel):
+            raise OSError(errno.ENOMEM, refusal)
         host_end, kernel_end = socket.socketpair()
         if kernel.near is None:
             self._permits[kernel] = Permit(number, None)
@@ -250,7 +246,8 @@ class Population:
         if yes and asker is not None:
             self._late.discard(asker)  # it can only ask again once its last clone is done
         if family.answer_question(listener, question.number, yes) and yes and asker is not None:
-            self._birth = Birth(asker, permit, before, time.monotonic() + BIRTH_SECONDS)
+            patience = BIRTH_SECONDS if permit is None else BRANCH_SECONDS
+            self._birth = Birth(asker, permit, before, time.monotonic() + patience)
 
     def look_for_birth(self) -> None:
         """Register the sibling that was allowed, once the machine lists it."""
@@ -259,7 +256,9 @@ class Population:
             return
         new = self._processes.children() - birth.before - self._live.keys() - self._helpers
         if not new:
-            if time.monotonic() > birth.until:  # the clone failed, or who asked was killed meanwhile, or is late
+            if not self.runs(birth.asker):
+                self._birth = None  # it was reaped before this look: what it bore would be there
+            elif time.monotonic() > birth.until:  # the clone failed, or is late
                 self._birth = None
                 self._late.add(birth.asker)
             return
@@ -272,8 +271,7 @@ class Population:
             kernel = self.kernels[birth.permit.number] = Kernel(kernel.family, pid, birth.permit.near)
         self._live[pid] = kernel
         kernel.family.members.add(pid)
-        if len(kernel.family.members) >= family.MEMORY_SHARES:
-            self._crowds.add(kernel.family)
+        self._watch.count(kernel.family)
         if not birth.wanted:
             os.kill(pid, signal.SIGKILL)
             if birth.permit is not None:
@@ -310,8 +308,7 @@ class Population:
             self._let_rest(kernel)
         known = kernel.family
         known.members.discard(pid)
-        if len(known.members) < family.MEMORY_SHARES:
-            self._crowds.discard(known)
+        self._watch.count(known)
         if not known.members:
             self._forget(known)
 
@@ -325,8 +322,6 @@ class Population:
         if self._tier != "full":
             self._helpers.add(scratch.sweep(os.path.join(self._scratch, str(known.serial))))
 
-    # Watching what no limit of a single process bounds
-
     def look_after(self) -> None:
         now = time.monotonic()
         for kernel, until in list(self._restless.items()):
@@ -334,32 +329,15 @@ class Population:
                 self._let_rest(kernel)
                 if self._live.get(kernel.snapshot) is kernel:  # never 0: that is our own process group
                     os.kill(kernel.snapshot, signal.SIGSTOP)  # stopped, it computes nothing
-        if now - self._looked < MEMORY_SECONDS:
+        if not self._watch.is_due():
             return
-        self._looked = now
         if self._late and self._birth is None and self._processes is not None:
             alive = {kernel for kernel in self._late if self.runs(kernel)}
             self._end_strays(self._processes.children())
             self._late = alive
-        for known in self._crowds:
-            self._bound_memory(known)
-        if self._watch is not None:
-            overgrown = set(self._watch.overgrown({str(kernel.family.serial) for kernel in self._live.values()}))
-            for pid, kernel in self._live.items():
-                if str(kernel.family.serial) in overgrown:
-                    os.kill(pid, signal.SIGKILL)
-
-    def _bound_memory(self, known: Family) -> None:
-        mapped = {pid: self._mapped(pid) for pid in known.members}
-        while mapped and sum(mapped.values()) > family.MEMORY_SHARES * self._memory:
-            kernels = [pid for pid in mapped if (kernel := self._live.get(pid)) is None or kernel.pid == pid]
-            snapshots = mapped.keys() - set(kernels)
-            pid = max(snapshots or kernels, key=lambda pid: mapped[pid])
+        for pid in self._watch.too_large(self._live):
             if pid in self._live:
-                self._live[pid].overgrown = pid in kernels
+                self._live[pid].overgrown = self._live[pid].pid == pid
                 os.kill(pid, signal.SIGKILL)
-            del mapped[pid]
-
-    def _mapped(self, pid: int) -> int:
-        """Bytes of address space that a process has beyond what it was forked with."""
-        return max(0, self._processes.mapped(pid) - self._base[0]) if self._processes is not None else 0
+        for pid in self._watch.hoarders(self._live):
+            os.kill(pid, signal.SIGKILL)

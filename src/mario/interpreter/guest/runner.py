@@ -13,22 +13,25 @@ answering for a later one, and the dead-kernel rule from doing so silently.
 from __future__ import annotations
 
 import builtins
-import contextlib
 import gc
 import io
 import random
 import signal
-import socket
 import struct
 import sys
 import types
 import warnings
+from _signal import SIG_DFL, SIG_SETMASK, pthread_sigmask  # type: ignore[import-not-found]
+from _signal import signal as handle
 from posix import _exit, read, write
 from typing import Any
 
-from .branching import CHANNEL, LIFELINE, branch, leave_snapshot
+from .branching import CHANNEL, branch, leave_snapshot
 from .echo import execute, format_error
 from .output import FLOOD, Capture, Flood, Stream
+from .private import BUILTINS
+
+__builtins__ = BUILTINS  # type: ignore[assignment]  # see there
 
 REQUEST = struct.Struct(">I8sc")  # length, nonce, kind
 ANSWER = struct.Struct(">I8sBQ")  # length, nonce, status, characters cut
@@ -36,7 +39,7 @@ RUN, SEED, BRANCH = b"R", b"S", b"B"
 OK, ERROR, TIMEOUT, MEMORY, OUTPUT_LIMIT = range(5)
 HELLO = b"K"  # the walls are up; a kernel that ends before it never ran a snippet
 
-_pack, _unpack, _setitimer, _signal = ANSWER.pack, REQUEST.unpack, signal.setitimer, signal.signal
+_pack, _unpack, _setitimer = ANSWER.pack, REQUEST.unpack, signal.setitimer
 _modules, _builtins_update = sys.modules, vars(builtins).update
 
 
@@ -53,36 +56,32 @@ class Kernel:
         wall: float,
         cpu: float | None,
         grace: float,
-        *,
-        recover: bool,
     ) -> None:
         self._output_chars, self._echo, self._tracebacks = output_chars, echo, tracebacks
         self._wall, self._cpu, self._grace = wall, cpu, grace
+        self._recover = False
         self._armed = False
         self._why = ""
         self._count = 0
         self._out, self._err = Stream("<stdout>"), Stream("<stderr>")
-        self._channel = socket.socket(fileno=CHANNEL)
-        self._receive = self._channel.recvmsg
-        self._lifeline = socket.socket(fileno=LIFELINE) if recover else None
-        self._receive_lifeline = self._lifeline.recvmsg if self._lifeline else None
         self._module = types.ModuleType("__main__")
         self._module.__dict__["__builtins__"] = builtins
         self._builtins = dict(vars(builtins))
         self._handlers: dict[int, Any] = {
             signal.SIGINT: self._interrupt,
             signal.SIGPROF: self._interrupt,
-            signal.SIGVTALRM: signal.SIG_DFL,
+            signal.SIGVTALRM: SIG_DFL,
         }
 
-    def serve(self) -> None:
+    def serve(self, *, recover: bool) -> None:
         """Answer until the host closes the channel."""
+        self._recover = recover
         write(CHANNEL, HELLO)
         self._leave_snapshot()
         while True:
             length, nonce, kind = _unpack(_read_exactly(REQUEST.size))
             if kind == BRANCH:
-                pid = branch(self._receive)
+                pid = branch()
                 _write_all(HELLO if pid == 0 else _pack(0, nonce, OK if pid > 0 else ERROR, 0))
                 if pid > 0:
                     continue  # nothing has changed
@@ -96,8 +95,8 @@ class Kernel:
 
     def _leave_snapshot(self) -> None:
         """Where kernels recover: fork a copy of the state between two snippets. Returns in it, too, if it is needed."""
-        if self._receive_lifeline is not None:
-            while leave_snapshot(self._receive_lifeline, self._count):
+        if self._recover:
+            while leave_snapshot(self._count):
                 write(CHANNEL, HELLO)
 
     def _interrupt(self, signum: int, _frame: object) -> None:
@@ -127,7 +126,6 @@ class Kernel:
         except MemoryError:
             status = MEMORY
         self._armed = False
-        _builtins_update(self._builtins)
         if capture.flooded:
             status = OUTPUT_LIMIT
         elif self._why and status == ERROR:  # an error raised by whoever caught the interrupt is still its doing
@@ -136,9 +134,11 @@ class Kernel:
 
     def _prepare(self) -> Capture:
         """Undo what earlier snippets did to the things this loop leans on."""
+        if self._count:  # 150 references counted anew would copy as many pages of a fresh kernel
+            _builtins_update(self._builtins)
         for number, handler in self._handlers.items():
-            _signal(number, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            handle(number, handler)
+        pthread_sigmask(SIG_SETMASK, ())
         sys.settrace(None)
         sys.setprofile(None)
         capture = Capture(self._output_chars)
@@ -152,10 +152,7 @@ class Kernel:
 
     def _attempt(self, code: str, capture: Capture) -> int:
         try:
-            try:
-                execute(code, f"<snippet {self._count}>", self._module.__dict__, self._echo, capture.add)
-            finally:
-                _builtins_update(self._builtins)  # what follows leans on them
+            execute(code, f"<snippet {self._count}>", self._module.__dict__, self._echo, capture.add)
         except Flood:
             return OUTPUT_LIMIT
         except TimeLimit:
@@ -191,8 +188,10 @@ class Kernel:
 def _append(capture: Capture, text: str) -> None:
     if capture.total and not capture.ends_line:
         text = "\n" + text
-    with contextlib.suppress(Flood):
+    try:  # noqa: SIM105  contextlib has the snippet's builtins
         capture.add(text)
+    except Flood:
+        pass
 
 
 def _ignore_warning(*_arguments: Any, **_options: Any) -> None:

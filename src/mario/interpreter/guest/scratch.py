@@ -147,22 +147,31 @@ def _is_overgrown(top: str) -> bool:
     return False
 
 
-def ignore_modes(folder: str) -> None:
-    """Let `os.chmod` and `os.utime` do nothing to files in `folder`: the calls are refused, and shutil.copy needs them.
+_own = ""  # the folder of the kernel that this is
 
-    For others they fail as before. To be called in a kernel, before its first snippet.
+
+def own(folder: str) -> None:
+    """In a kernel, before its first snippet: this is the folder where `ignore_modes` holds."""
+    global _own
+    _own = folder
+
+
+def ignore_modes() -> None:
+    """Let `os.chmod` and `os.utime` do nothing to files in a kernel's folder: the calls are refused, and shutil.copy
+    needs them. For other files they fail as before. To be called in the server, before its first fork.
     """
-    inside = os.path.realpath(folder) + os.sep
+    os.chmod, os.utime = _lenient(os.chmod), _lenient(os.utime)
 
-    def lenient(change: Callable[..., None]) -> Callable[..., None]:
-        def wrapper(path: Any, *arguments: Any, **options: Any) -> None:
-            try:
-                change(path, *arguments, **options)
-            except PermissionError:
-                if isinstance(path, int) or not os.path.realpath(os.fsdecode(path)).startswith(inside):
-                    raise
-                os.stat(path)  # of one that is not there, the truth
 
-        return wrapper
+def _lenient(change: Callable[..., None]) -> Callable[..., None]:
+    def wrapper(path: Any, *arguments: Any, **options: Any) -> None:
+        try:
+            change(path, *arguments, **options)
+        except PermissionError:
+            if not _own or isinstance(path, int):
+                raise
+            if not os.path.realpath(os.fsdecode(path)).startswith(os.path.realpath(_own) + os.sep):
+                raise
+            os.stat(path)  # of one that is not there, the truth
 
-    os.chmod, os.utime = lenient(os.chmod), lenient(os.utime)
+    return wrapper

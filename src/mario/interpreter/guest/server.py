@@ -17,6 +17,7 @@ channel is closed here once the host has it. Who lives, and who may fork, is the
 # The guest stays small, it is forked often: no pathlib.
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # without the detour through enums
 import contextlib
 import os
 import select
@@ -43,6 +44,9 @@ class Server:
         self._spares: list[tuple[Kernel, socket.socket]] = []  # with the host's end of the channel
         self._poll = select.poll()
         self._population = Population(config, base, self._poll, self._become_kernel)
+        fields = ("output_chars", "echo", "tracebacks", "wall", "cpu", "grace")
+        self._runner = runner.Kernel(*(config[field] for field in fields))  # made once, for every child to run
+        scratch.ignore_modes()
         self._wakeup, wakeup = socket.socketpair()
         wakeup.setblocking(False)
         self._wakeup.setblocking(False)
@@ -138,10 +142,8 @@ class Server:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            os.environ.update(HOME=folder, TMPDIR=folder)
-            scratch.ignore_modes(folder)
+            _signal.signal(signal.SIGCHLD, _signal.SIG_DFL)
+            _signal.signal(signal.SIGALRM, _signal.SIG_DFL)
             walls = self._population.walls
             if walls is not None:
                 recover = self._config["recover"]
@@ -153,8 +155,7 @@ class Server:
                 if sys.platform == "linux":
                     die_with_parent()
                 lockdown.keep_only_channel(channel.fileno())
-            fields = ("output_chars", "echo", "tracebacks", "wall", "cpu", "grace")
-            runner.Kernel(*(self._config[field] for field in fields), recover=recover).serve()
+            self._runner.serve(recover=recover)
             code = 0
         except BaseException as error:
             with contextlib.suppress(BaseException):

@@ -9,6 +9,7 @@ import ctypes
 import os
 import platform
 import struct
+from typing import Any
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
@@ -37,9 +38,13 @@ def check(result: int, what: str) -> int:
     return result
 
 
-def prctl(option: int, *arguments: int) -> None:
-    padded = [ctypes.c_ulong(a) for a in (*arguments, 0, 0, 0, 0)[:4]]
-    check(LIBC.prctl(option, *padded), f"prctl({option})")
+_prctl: Any = getattr(LIBC, "prctl", None)  # Linux has one
+if _prctl is not None:
+    _prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+
+
+def prctl(option: int, argument: int) -> None:
+    check(_prctl(option, argument, 0, 0, 0), "prctl")
 
 
 def unshare(flags: int) -> None:
@@ -57,15 +62,24 @@ def set_capabilities(wanted: int) -> None:
     check(LIBC.syscall(_CAPSET[MACHINE], struct.pack("=Ii", 0x20080522, 0), data), "capset")
 
 
-def install_filter(program: bytes, flags: int = 0) -> int:
-    """A seccomp filter; the result is negative where it is refused, with SECCOMP_NEW_LISTENER a descriptor."""
-    buffer = ctypes.create_string_buffer(program, len(program))
-    fprog = struct.pack("@HP", len(program) // 8, ctypes.addressof(buffer))
-    call = _SECCOMP[MACHINE]
-    result = int(LIBC.syscall(call, _SECCOMP_SET_MODE_FILTER, flags | _SECCOMP_SPEC_ALLOW, fprog))
-    if result < 0:  # kernels before 4.17 lack SPEC_ALLOW
-        result = int(LIBC.syscall(call, _SECCOMP_SET_MODE_FILTER, flags, fprog))
-    return result
+class Filter:
+    """A seccomp filter, laid out in memory before the fork; `placeholder` stands in it for the process id."""
+
+    def __init__(self, program: bytes, placeholder: int = -1) -> None:
+        self._buffer = ctypes.create_string_buffer(program, len(program))
+        self._struct = struct.pack("@HP", len(program) // 8, ctypes.addressof(self._buffer))
+        constants = enumerate(struct.iter_unpack("=4xI", program))
+        self._holes = [8 * place + 4 for place, (value,) in constants if value == placeholder]
+
+    def install(self, flags: int = 0) -> int:
+        """The result is negative where it is refused, with SECCOMP_NEW_LISTENER a descriptor."""
+        for hole in self._holes:
+            struct.pack_into("=I", self._buffer, hole, os.getpid())
+        call, operation = _SECCOMP[MACHINE], _SECCOMP_SET_MODE_FILTER
+        result = int(LIBC.syscall(call, operation, flags | _SECCOMP_SPEC_ALLOW, self._struct))
+        if result < 0:  # kernels before 4.17 lack SPEC_ALLOW
+            result = int(LIBC.syscall(call, operation, flags, self._struct))
+        return result
 
 
 def die_with_parent() -> None:
