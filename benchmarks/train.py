@@ -293,7 +293,8 @@ def main() -> None:
     for contender in contenders:
         contender.start()
     for turn in range(args.turns + 1):
-        for contender in contenders:
+        # Who comes second finds memory and kernels ready for the shapes that bare and ours share: both come first in turn.
+        for contender in reversed(contenders) if turn % 2 else contenders:
             contender.take_turn()
         print(f"turn {turn}: " + "  ".join(f"{c.name} {c.cost(turn):.2f}" for c in contenders), flush=True)
     for contender in contenders:
