@@ -293,7 +293,7 @@ def main() -> None:
     for contender in contenders:
         contender.start()
     for turn in range(args.turns + 1):
-        # Who comes second finds memory and kernels ready for the shapes that bare and ours share: both come first in turn.
+        # Bare and ours share their batches' shapes: who comes second finds memory and kernels ready.
         for contender in reversed(contenders) if turn % 2 else contenders:
             contender.take_turn()
         print(f"turn {turn}: " + "  ".join(f"{c.name} {c.cost(turn):.2f}" for c in contenders), flush=True)
