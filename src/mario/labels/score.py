@@ -2,7 +2,7 @@
 
 One idea: the score is the logistic of a prior and of weights, one an observation. What the question and the samples
 show is weighed by fitted coefficients (`fitted`); several observations of one sort are told as one piece of evidence.
-What the rules see has weights set by hand, from reading what they list on the training sets and how much of it is wrong
+What the rules see has weights that were counted on the training sets or set by hand, from reading what they list there
 (docs/labels.md). `benchmarks/labels.py` shows how scores and frequencies agree.
 
 What this module does not do: find anything.
@@ -23,11 +23,11 @@ from mario.labels.votes import Answer
 PRIOR = 0.02  # of a reference being wrong, before anything is seen; published audits find 1 to 2 in 100
 WEIGHTS = {
     "boxed": 7.0,
-    "chain": 5.5,
+    "chain": 5.9,
     "formula": 5.0,
     "formula_holds": -5.0,
+    "last_line": 4.9,
     "inverted": 3.5,
-    "last_line": 3.0,
     "boxes": 3.0,
     "misread": 1.8,
     "dropped": 1.8,
