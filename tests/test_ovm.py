@@ -210,6 +210,20 @@ def test_the_interpreters_words_get_no_value_even_where_they_are_learnt(base: Pa
     assert [value == value for value in row.values] == [value == value for value in masked_row.values]
 
 
+def test_steps_mix_both_kinds_though_wrong_solutions_are_longer(base: Path, tmp_path: Path) -> None:
+    root = training_set(tmp_path / "long", problems=40, wrong=0)
+    shards = ShardWriter(root / "incorrect")
+    for problem in range(40):
+        for sample in range(2):
+            short = solution(problem, 10 + sample, correct=False)
+            rambling = Span("and so on " * 4 + short.spans[-1].text, Source.MODEL)
+            shards.append(replace(short, spans=(*short.spans[:-1], rambling)))
+    shards.seal()
+    plan = MultiTask([root], OVM, 0).plan(CONFIG, checkpoint.load_tokenizer(base), 1024)
+    kinds = [{plan.rows[row].n_trained > 0 for batch in step for row in batch} for step in plan.steps]
+    assert sum(len(kind) == 1 for kind in kinds) < len(kinds) / 20  # by chance; by length it would be most
+
+
 def places(root: Path, right: int, wrong: int) -> list[Place]:
     return [Place(root, True, i) for i in range(right)] + [Place(root, False, i) for i in range(wrong)]
 
@@ -350,7 +364,7 @@ def test_the_value_learns_to_tell_right_from_wrong(base: Path, data: Path, tmp_p
 def test_pinned_losses(whole: TrainResult) -> None:
     """Losses of this very run, as they were when it was written (torch 2.13, x86-64): a change of arithmetic shows."""
     lines = curve(whole.directory)
-    pinned = [(1, 5.5253, 0.25211), (6, 4.3332, 0.24871), (21, 2.4285, 0.25514), (46, 1.4756, 0.24562)]
+    pinned = [(1, 5.5447, 0.252), (6, 4.3389, 0.2497), (21, 2.3817, 0.2386), (46, 1.4303, 0.24515)]
     for step, language, value in pinned:
         assert lines[step - 1][0] == step
         assert lines[step - 1][2] == pytest.approx(language, rel=2e-3)
@@ -499,19 +513,10 @@ def test_misuse_is_told(tmp_path: Path, arguments: list[str], code: int, message
     assert message in done.stderr
 
 
-def test_packed_rows_have_the_same_loss(base: Path, data: Path, tmp_path: Path) -> None:
-    from mario.train.packing import keep_rows_apart
-    from mario.train.trainer import StepDataset
-
-    rows = rows_of(base, data)[:8]
-    found = []
-    for packing in (False, True):
-        model = with_head(base)
-        if packing:
-            keep_rows_apart(model, rows)
-        trainer = ovm_trainer(model, rows, [], tmp_path)
-        step = StepDataset(rows, [((0, 1, 2, 3, 4), (5, 6, 7))], packing=packing)[0]
-        trainer.training_step(model, step)
-        found.append([trainer.parts["lm_loss"].item(), trainer.parts["value_loss"].item(), model.score.weight.grad])
-    assert found[0][:2] == pytest.approx(found[1][:2], rel=1e-5)
-    torch.testing.assert_close(found[0][2], found[1][2], rtol=1e-4, atol=1e-7)
+def test_packed_rows_learn_the_same(base: Path, data: Path, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=1)
+    padded = train_ovm(config, OVM, [data], str(base), tmp_path / "padded")
+    packed = train_ovm(replace(config, packing=True), OVM, [data], str(base), tmp_path / "packed")
+    assert padded.steps == packed.steps > 5
+    for one, other in zip(curve(padded.directory), curve(packed.directory), strict=True):
+        assert one == pytest.approx(other, rel=1e-3)

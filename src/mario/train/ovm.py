@@ -197,6 +197,7 @@ class MultiTask(Task):
             tokens_per_step=config.tokens_per_step,
             rows_per_step=config.rows_per_step,
             packing=config.packing,
+            window_steps=1,  # rows that meet by length meet by kind: the longest are wrong ones that came to no end
         )
         return Plan(order, steps, counts, refused, tuple(formats))
 
