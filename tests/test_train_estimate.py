@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from mario.errors import TrainingError
 from mario.train.config import LoraConfig
 
 pytestmark = pytest.mark.train
@@ -42,13 +41,6 @@ def test_the_counts_are_those_of_the_run(tmp_path: Path) -> None:
     assert adapted.parameters == found.shape.parameters + adapted.learning
 
 
-def test_several_processes_are_refused_before_anything_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(TrainingError, match=r"2 processes were launched, but training runs in one.*train\.lora\.rank"):
-        train_sft(CONFIG, SOURCES, str(tmp_path / "nowhere"), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_large_model_needs_what_is_known_of_it() -> None:
     """Weights, gradients and AdamW of 7B parameters in float32 are 16 bytes each."""
     shape = Shape(6_740_000_000, 6_740_000_000, 32_000, 32, 4096, 11_008, 4096, 4096, tokens=4096, labelled=3000)
@@ -65,7 +57,6 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from test_train import CONFIG, Lessons
-from mario.errors import TrainingError
 from mario.train.config import LoraConfig
 from mario.train.estimate import forecast
 from mario.train.sft import FineTuning, SourceSet, train_sft

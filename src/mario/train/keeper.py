@@ -25,6 +25,7 @@ from mario.errors import TrainingError
 from mario.estimate import Estimate
 from mario.provenance import from_json, to_json
 from mario.store.jsonl import AppendLog, dump_line, storing
+from mario.train.processes import agreed, is_first, together
 
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.jsonl"
@@ -79,20 +80,23 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
         self.save_seconds = save_seconds
         self.on_progress = on_progress
         self.judge = judge
+        self.writes = is_first()
         self.solved: Estimate | None = None
         self.first_step = step_of(resumed) if resumed else 0
         self.losses: list[float] = []
         self.seconds = self._cut_metrics()  # of training, all sessions together
         self._before = self.seconds
-        self._log = AppendLog(out / METRICS)
+        self._log = AppendLog(out / METRICS) if self.writes else None
         self._started = self._saved = time.monotonic()
 
     def _cut_metrics(self) -> float:
         """Drop the lines past the checkpoint; returns the seconds the kept ones took."""
         path = self.out / METRICS
         lines = path.read_bytes().splitlines(keepends=True)[: self.first_step] if path.exists() else []
-        with storing(path):
-            path.write_bytes(b"".join(lines))
+        together()  # every process has read the file before the first one cuts it
+        if self.writes:
+            with storing(path):
+                path.write_bytes(b"".join(lines))
         kept = [json.loads(line) for line in lines]
         self.losses = [line["loss"] for line in kept]
         tried = [line["heldout"] for line in kept if "heldout" in line]
@@ -112,7 +116,7 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
                 "look at these rows, or lower train.learning_rate"
             )
         elapsed = time.monotonic() - self._started
-        found = self.judge(step)
+        found = self.judge(step) if self.writes else None  # the others wait for it at the next step
         self.solved = found or self.solved
         self._started += time.monotonic() - self._started - elapsed
         self.seconds = self._before + elapsed
@@ -140,27 +144,31 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
         }
         if found is not None:
             line["heldout"] = to_json(found)
-        self._log.append(dump_line(line))
-        self._log.flush()
-        if self.on_progress is not None:
+        if self._log is not None:
+            self._log.append(dump_line(line))
+            self._log.flush()
+        if self.on_progress is not None and self.writes:
             self.on_progress(progress)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        due = time.monotonic() - self._saved >= self.save_seconds
+        due = agreed(time.monotonic() - self._saved >= self.save_seconds)
         if due and state.global_step < state.max_steps:  # after the last step the model itself is saved
             control.should_save = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         folder = self.out / CHECKPOINTS
         newest = folder / f"checkpoint-{state.global_step}"
-        (newest / _COMPLETE).touch()
-        for old in folder.iterdir():
-            if old != newest:
-                shutil.rmtree(old, ignore_errors=True)
+        together()  # every process has written its part
+        if self.writes:
+            (newest / _COMPLETE).touch()
+            for old in folder.iterdir():
+                if old != newest:
+                    shutil.rmtree(old, ignore_errors=True)
         self._saved = time.monotonic()
 
     def close(self) -> None:
-        self._log.close()
+        if self._log is not None:
+            self._log.close()
 
 
 def last_checkpoint(out: Path) -> Path | None:

@@ -13,7 +13,7 @@ One idea: rerunning the same call is how a run resumes. It goes on from the last
 uninterrupted run would have had (bit for bit on a CPU in float32), and a finished run is only read.
 
 What is trained, and on what, is a `Task`: fine-tuning (`sft`) is one. This module does not print, imports torch only
-when training begins, and runs on one device.
+when training begins. Several processes may share the steps (`processes`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -32,14 +31,16 @@ from typing import TYPE_CHECKING, Any
 
 from mario.data.overlap import write_trained
 from mario.engine import checkpoint
-from mario.errors import DataError, MissingExtra, TrainingError
+from mario.errors import DataError, MissingExtra
 from mario.estimate import Estimate
 from mario.provenance import derive_seed, from_json, make_manifest, to_json
 from mario.store.jsonl import whole_file, write_json, write_jsonl
+from mario.store.run import read_manifest
 from mario.train.batch import SourceCount, Step
 from mario.train.config import SftConfig
 from mario.train.directory import adopt, check_space, claim, quiet, translated
 from mario.train.encode import EncodedRow
+from mario.train.processes import connect, is_first, own_device, together
 from mario.train.publish import card, dress, licence_of
 from mario.types import Manifest
 
@@ -153,17 +154,14 @@ def train(
     Raises:
         DataError: a source has nothing to train on, or too little for the token budget.
         StoreError: `out` holds another run, is in use, or has no space.
-        TrainingError: the loss is not finite, or memory is out; names the step. Several processes were launched.
+        TrainingError: the loss is not finite, or memory is out; names the step. Or see `processes.connect`.
         MissingExtra: a library that a setting asks for is not installed.
     """
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
-    if launched > 1:  # each would train all of it, into one directory
-        raise TrainingError(
-            f"{launched} processes were launched, but training runs in one, on one device; start mario without "
-            "torchrun or accelerate launch; where memory is short set train.lora.rank or train.gradient_checkpointing"
-        )
     if config.track != "none" and importlib.util.find_spec(config.track) is None:
         raise MissingExtra(config.track, "track")
+    connect(config.device)
+    if not is_first():
+        report = _silent
     directory = checkpoint.resolve(model, report)
     manifest = make_manifest(
         task.kind,
@@ -171,12 +169,17 @@ def train(
         inputs={"model": checkpoint.fingerprint(directory), **task.inputs},
         seeds={"train": config.seed},
     )
-    with claim(out):
+    with claim(out) if is_first() else contextlib.nullcontext():
         manifest = adopt(manifest, out)
+        together()  # every process has seen the directory as it was
         if manifest.seconds is None:
             manifest = _train(task, config, directory, out, manifest, on_progress, report, held_out)
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+        if is_first():
+            shutil.rmtree(out / "checkpoints", ignore_errors=True)
     return _result(out, manifest)
+
+
+def _silent(_: str) -> None: ...
 
 
 def _train(
@@ -198,16 +201,19 @@ def _train(
         )
     report("reading the rows")
     plan = task.plan(config, tokenizer, window_of(directory))
-    write_jsonl(out / "refused.jsonl", plan.refusals)
+    if is_first():
+        write_jsonl(out / "refused.jsonl", plan.refusals)
     report("loading the model")
-    device = checkpoint.pick_device(config.device)
+    device = own_device(checkpoint.pick_device(config.device))
     network = load(task, config, directory, device)
-    check_space(network, out)
-    write_json(out / "manifest.json", manifest)  # from here on the directory is this run's
+    if is_first():
+        check_space(network, out)
+        write_json(out / "manifest.json", manifest)  # from here on the directory is this run's
 
     from mario.train.keeper import Keeper, last_checkpoint
 
-    resumed = last_checkpoint(out)
+    resumed = last_checkpoint(out)  # only a whole one counts, so every process finds the same
+    together()
 
     def judge(step: int) -> Estimate | None:
         due = held_out and (step == len(plan.steps) or (held_out.every_steps and step % held_out.every_steps == 0))
@@ -225,6 +231,10 @@ def _train(
     with contextlib.closing(keeper), translated(out), quiet():
         trainer = make_trainer(task, config, network, device, plan, keeper, out)
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        together()
+        if not is_first():
+            together()  # until the first process has written the model
+            return read_manifest(out)
         exact_prompt = dress(tokenizer, trainer.model.generation_config, plan.formats)
         _save(task, trainer.model, tokenizer, config, manifest, out)
         write_trained(out, task.folders, directory)
@@ -244,6 +254,7 @@ def _train(
     with whole_file(out / "README.md") as file:
         file.write(card(manifest).encode("utf-8", "backslashreplace"))
     write_json(out / "manifest.json", manifest)
+    together()
     return manifest
 
 
@@ -312,6 +323,7 @@ def make_trainer(task: Task, config: SftConfig, network: Any, device: str, plan:
         log_level="error",
         disable_tqdm=True,
         dataloader_pin_memory=False,
+        ddp_find_unused_parameters=False,
     )
     arguments._n_gpu = min(1, arguments.n_gpu)  # several visible GPUs would otherwise split every micro-batch
     trainer = task.trainer(

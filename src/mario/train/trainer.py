@@ -15,6 +15,7 @@ What this module does not do: it reads no files and decides no order (`batch`); 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -93,6 +94,12 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
             )
         return self.lr_scheduler
 
+    def get_train_dataloader(self) -> Any:
+        """Every process is given every step, and takes its share of it in `training_step`."""
+        if self.args.world_size == 1:
+            return super().get_train_dataloader()
+        return torch.utils.data.DataLoader(self.train_dataset, batch_size=1, collate_fn=_only_item)
+
     def training_step(
         self, model: Any, inputs: Mapping[str, Any], num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
@@ -102,12 +109,19 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
             TrainingError: the loss is not finite; names the step and the rows.
         """
         batches = inputs["micro_batches"]
+        ranks = self.args.world_size
         num_items_in_batch = sum(int((batch["labels"][:, 1:] != IGNORED).sum()) for batch in batches)
         self.n_values = sum(int((~batch["values"].isnan()).sum()) for batch in batches if "values" in batch)
         self.parts.clear()
         total = torch.zeros((), device=self.args.device)
-        for batch in batches:
-            with attending(getattr(model, "module", model), self.attention):
+        own = own_share(batches, self.args.process_index, ranks)
+        for batch in own:
+            # Gradients of the processes are averaged once a step, after the last micro-batch of each.
+            averages_now = batch is own[-1] or ranks == 1
+            with (
+                attending(getattr(model, "module", model), self.attention),
+                contextlib.nullcontext() if averages_now else model.no_sync(),
+            ):
                 loss = super().training_step(model, batch, num_items_in_batch)
             if not torch.isfinite(loss):
                 raise TrainingError(
@@ -140,6 +154,8 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
             value_loss = self.value_losses(model, hidden, inputs).sum() / max(1, self.n_values)
             self._note(lm_loss=loss, value_loss=value_loss)
             loss = self.lm_weight * loss + self.value_weight * value_loss
+        if num_items_in_batch is not None:
+            loss = loss * self.args.world_size  # the mean over processes is then the step's sum
         return (loss, {"logits": logits}) if return_outputs else loss
 
     def value_losses(self, model: Any, hidden: torch.Tensor, inputs: Mapping[str, Any]) -> torch.Tensor:
@@ -152,12 +168,30 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """A step's line of metrics gains the parts of its loss."""
-        if "loss" in logs:
-            logs = logs | {name: part.item() for name, part in self.parts.items()}
+        if "loss" in logs and self.parts:
+            parts = torch.stack(list(self.parts.values()))
+            if self.args.world_size > 1:
+                torch.distributed.all_reduce(parts)
+            logs = logs | dict(zip(self.parts, parts.tolist(), strict=True))
         super().log(logs, *args, **kwargs)
 
     def floating_point_ops(self, inputs: Mapping[str, Any]) -> int:
         return 0  # an estimate nobody reads here, and its code expects another shape of inputs
+
+
+def own_share(batches: Sequence[dict[str, Any]], rank: int, ranks: int) -> list[dict[str, Any]]:
+    """The micro-batches of a step that one of several processes computes.
+
+    A process with none still takes part in averaging gradients: it gets a row on which nothing is learnt.
+    """
+    own = list(batches[rank::ranks])
+    if own:
+        return own
+    idle = dict(batches[0])
+    idle["labels"] = torch.full_like(idle["labels"], IGNORED)
+    if "values" in idle:
+        idle["values"] = torch.full_like(idle["values"], torch.nan)
+    return [idle]
 
 
 def rate_factor(step: int, steps: int, warmup: int) -> float:
