@@ -77,8 +77,11 @@ def test_parquet_is_read_too(corpora: dict[str, Path], tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     parquet.write_table(arrow.table({"body": TEXTS, "n": list(range(20))}), path)
     assert list(Corpus(path, "body").documents()) == list(Corpus(corpora["lines"], "body").documents()) == TEXTS
-    with pytest.raises(DataError, match="cannot be read as Parquet"):
+    with pytest.raises(DataError, match=r"its columns: no text in field 'text' \(it has: body, n\)"):
         list(Corpus(path, "text").documents())
+    path.write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        list(Corpus(path, "body").documents())
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,8 @@ class Corpus:
             raise MissingExtra("pyarrow (for Parquet)", "data") from error
         try:
             file = pyarrow.parquet.ParquetFile(self.path)
+            if self.field not in file.schema_arrow.names:
+                raise self._missing(", ".join(file.schema_arrow.names), "its columns")
             number = 0
             for batch in file.iter_batches(columns=[self.field]):
                 for row in batch.to_pylist():
@@ -81,11 +83,12 @@ class Corpus:
         text = row.get(self.field) if isinstance(row, Mapping) else None
         if not isinstance(text, str):
             known = ", ".join(map(str, row)) if isinstance(row, Mapping) else json.dumps(row)[:60]
-            raise DataError(
-                f"{self.path}, {where}: no text in field {self.field!r} (there: {known}); name it with --field"
-            )
+            raise self._missing(known, where)
         if text.strip():
             yield text
+
+    def _missing(self, known: str, where: str) -> DataError:
+        return DataError(f"{self.path}, {where}: no text in field {self.field!r} (it has: {known}); set field")
 
 
 def train_lm(
