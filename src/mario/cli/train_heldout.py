@@ -72,8 +72,6 @@ def held_out(config: HeldOutConfig, folders: Iterable[Path], report: Callable[[s
     from mario.train.loop import HeldOut
 
     problems = list(islice(read_problems(problems_file(config.problems)), config.limit))
-    if not problems:
-        raise DataError(f"{config.problems} holds no problem to solve; name another heldout.problems")
 
     known = set[str]().union(*map(questions_of, folders))
     learnt = [problem.id for problem in problems if fingerprint(problem.question) in known]
