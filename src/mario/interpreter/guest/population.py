@@ -294,6 +294,8 @@ class Population:
                 self._bury(pid, status)
 
     def _bury(self, pid: int, status: int) -> None:
+        if self._birth is not None and self._birth.asker.pid == pid:
+            self.look_for_birth()  # now: a family without members is forgotten, and the clone is one
         kernel = self._live.pop(pid, None)
         if kernel is None:
             return
