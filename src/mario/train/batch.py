@@ -18,10 +18,12 @@ from dataclasses import dataclass
 
 from mario.errors import DataError
 from mario.provenance import derive_seed
+from mario.train.config import SftConfig
 from mario.train.encode import EncodedRow
 
 MicroBatch = tuple[int, ...]  # positions in the list of rows
 Step = tuple[MicroBatch, ...]
+WINDOW_STEPS = 8  # over so many steps rows may move to meet rows of their length
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,27 @@ class SourceCount:
 
     def __str__(self) -> str:
         return f"{self.rows:,} rows, {self.tokens:,} tokens, {self.trained_tokens:,} of them trained"
+
+
+def arrange(
+    sources: Mapping[str, Sequence[EncodedRow]], config: SftConfig, *, window_steps: int = WINDOW_STEPS
+) -> tuple[list[EncodedRow], list[Step], dict[str, SourceCount]]:
+    """The rows of a run in training order, its steps, and what each source gave: `draw` and `plan_steps` as set.
+
+    Raises:
+        DataError: see `draw`.
+    """
+    order, counts = draw(sources, seed=config.seed, passes=config.epochs, tokens_per_source=config.tokens_per_source)
+    steps = plan_steps(
+        [row.n_tokens for row in order],
+        seed=config.seed,
+        max_tokens=config.max_tokens,
+        tokens_per_step=config.tokens_per_step,
+        rows_per_step=config.rows_per_step,
+        window_steps=window_steps,
+        packing=config.packing,
+    )
+    return order, steps, counts
 
 
 def draw(
@@ -104,7 +127,7 @@ def plan_steps(
     max_tokens: int,
     tokens_per_step: int,
     rows_per_step: int | None = None,
-    window_steps: int = 8,
+    window_steps: int = WINDOW_STEPS,
     packing: bool = False,
 ) -> list[Step]:
     """Steps of about `rows_per_step` rows where given, else of about `tokens_per_step` tokens.

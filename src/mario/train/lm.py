@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mario.errors import DataError, MissingExtra, UsageError
 from mario.provenance import file_hash
 from mario.store import read_jsonl
-from mario.train.batch import draw, plan_steps
+from mario.train.batch import arrange
 from mario.train.config import SftConfig
 from mario.train.encode import EncodedRow
 from mario.train.loop import HeldOut, Plan, Task, TrainResult, train
@@ -131,15 +131,7 @@ class PlainText(Task):
         for name, found in rows.items():
             if not found:
                 raise DataError(f"{name}: no document with text")
-        order, counts = draw(rows, seed=config.seed, passes=config.epochs, tokens_per_source=config.tokens_per_source)
-        steps = plan_steps(
-            [row.n_tokens for row in order],
-            seed=config.seed,
-            max_tokens=config.max_tokens,
-            tokens_per_step=config.tokens_per_step,
-            rows_per_step=config.rows_per_step,
-            packing=config.packing,
-        )
+        order, steps, counts = arrange(rows, config)
         return Plan(order, steps, counts, ())
 
 

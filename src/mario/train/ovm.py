@@ -22,7 +22,7 @@ from mario.errors import DataError, UsageError
 from mario.provenance import content_hash, derive_seed, to_json
 from mario.store import scan_shards, verify_shards, write_json
 from mario.store.jsonl import write_jsonl
-from mario.train.batch import draw, plan_steps
+from mario.train.batch import arrange
 from mario.train.config import SftConfig
 from mario.train.encode import IGNORED, EncodedRow, Refusal, encode
 from mario.train.loop import Plan, Task, TrainResult, train
@@ -189,16 +189,8 @@ class MultiTask(Task):
                     f"{len(self.chosen.held_out)} problems held out); a value model learns from both; sample more "
                     "attempts at each problem, at a temperature above 0"
                 )
-        order, counts = draw(rows, seed=config.seed, passes=config.epochs, tokens_per_source=config.tokens_per_source)
-        steps = plan_steps(
-            [row.n_tokens for row in order],
-            seed=config.seed,
-            max_tokens=config.max_tokens,
-            tokens_per_step=config.tokens_per_step,
-            rows_per_step=config.rows_per_step,
-            packing=config.packing,
-            window_steps=1,  # rows that meet by length meet by kind: the longest are wrong ones that came to no end
-        )
+        # Rows that meet by length meet by kind: the longest are wrong ones that came to no end.
+        order, steps, counts = arrange(rows, config, window_steps=1)
         return Plan(order, steps, counts, refused, tuple(formats))
 
     def _valued(self, row: EncodedRow, trajectory: Trajectory, tokenizer: Any, correct: bool) -> EncodedRow:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mario.errors import DataError, UsageError
 from mario.provenance import to_json
-from mario.train.batch import draw, plan_steps
+from mario.train.batch import arrange
 from mario.train.config import SftConfig
 from mario.train.encode import EncodedRow, encode_all
 from mario.train.loop import HeldOut, Plan, Task, TrainResult, train
@@ -87,15 +87,7 @@ class FineTuning(Task):
                 raise DataError(
                     f"source {source.name}: no trajectory to train on; refused by reason: {why or 'none came'}"
                 )
-        order, counts = draw(rows, seed=config.seed, passes=config.epochs, tokens_per_source=config.tokens_per_source)
-        steps = plan_steps(
-            [row.n_tokens for row in order],
-            seed=config.seed,
-            max_tokens=config.max_tokens,
-            tokens_per_step=config.tokens_per_step,
-            rows_per_step=config.rows_per_step,
-            packing=config.packing,
-        )
+        order, steps, counts = arrange(rows, config)
         return Plan(order, steps, counts, refused, tuple(formats))
 
 
