@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mario.estimate import Estimate
-from mario.report.figures import Figure, _axis, _layout, _plain
+from mario.report.figures import Figure, plain_text, plot_axis, plot_layout
 from mario.report.runs import ReportRun
 from mario.report.tables import NONE, Cell, Table, percent, points
 from mario.value.calibrate import Quality
@@ -51,19 +51,19 @@ def curves_figure(curves: Curves) -> Figure:
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "name": _plain(_NAMES.get(name, name)),
+                "name": plain_text(_NAMES.get(name, name)),
                 "x": [place for place, _, _ in shown],
                 "y": [100 * rate.value for _, _, rate in shown],
                 "line": {"color": colour, "dash": _DASHES.get(name, "solid"), "width": 2.2},
                 "marker": {"color": colour, "size": 8, "symbol": _SYMBOLS.get(name.split(" ")[0], "circle-open")},
                 "text": [f"k = {k}: {percent(rate)}, n {rate.n}" for _, k, rate in shown],
-                "hovertemplate": "%{text}<extra>" + _plain(_NAMES.get(name, name)) + "</extra>",
+                "hovertemplate": "%{text}<extra>" + plain_text(_NAMES.get(name, name)) + "</extra>",
             }
         )
-    x = _axis("Samples a problem (k)", tickvals=list(range(len(ks))), ticktext=[str(k) for k in ks])
+    x = plot_axis("Samples a problem (k)", tickvals=list(range(len(ks))), ticktext=[str(k) for k in ks])
     return {
         "data": traces,
-        "layout": _with_legend(400, x, _axis("Problems solved", ticksuffix=" %", rangemode="tozero")),
+        "layout": _with_legend(400, x, plot_axis("Problems solved", ticksuffix=" %", rangemode="tozero")),
     }
 
 
@@ -122,8 +122,11 @@ def reliability_figure(quality: Quality) -> Figure:
         "text": [f"value {b.value:.2f}: {percent(b.right)} right of {b.samples} attempts" for b in bins],
         "hovertemplate": "%{text}<extra></extra>",
     }
-    y = _axis("Share right", range=[-4, 104], ticksuffix=" %", dtick=25)
-    return {"data": [diagonal, found], "layout": _with_legend(360, _axis("Value", range=[-0.04, 1.04], dtick=0.25), y)}
+    y = plot_axis("Share right", range=[-4, 104], ticksuffix=" %", dtick=25)
+    return {
+        "data": [diagonal, found],
+        "layout": _with_legend(360, plot_axis("Value", range=[-0.04, 1.04], dtick=0.25), y),
+    }
 
 
 def steps_figure(quality: Quality) -> Figure:
@@ -151,8 +154,8 @@ def steps_figure(quality: Quality) -> Figure:
         if rates:
             trace["error_y"] = _bars(rates, colour, 1)
         traces.append(trace)
-    y = _axis("AUROC, value", range=[-0.04, 1.04], dtick=0.25)
-    x = _axis("After turn", dtick=1, range=[0.6, max((s.step for s in steps), default=1) + 0.4])
+    y = plot_axis("AUROC, value", range=[-0.04, 1.04], dtick=0.25)
+    x = plot_axis("After turn", dtick=1, range=[0.6, max((s.step for s in steps), default=1) + 0.4])
     return {"data": traces, "layout": _with_legend(360, x, y)}
 
 
@@ -174,7 +177,7 @@ def _drawn(length: float) -> float:
 
 def _with_legend(height: int, x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
     legend = {"orientation": "h", "x": 0, "y": -0.22, "yanchor": "top", "font": {"size": 12}}
-    return _layout(height, x, y) | {"showlegend": True, "legend": legend}
+    return plot_layout(height, x, y) | {"showlegend": True, "legend": legend}
 
 
 def quality_table(runs: Sequence[ReportRun]) -> Table:

@@ -44,7 +44,7 @@ def _difficulty(runs: Sequence[ReportRun], axis: Axis, split: str) -> Figure:
                 {
                     "type": "scatter",
                     "mode": "lines+markers",
-                    "name": _plain(run.name),
+                    "name": plain_text(run.name),
                     "x": [x for x, _, _ in points],
                     "y": [100 * rate.value for _, _, rate in points],
                     "error_y": {
@@ -64,19 +64,19 @@ def _difficulty(runs: Sequence[ReportRun], axis: Axis, split: str) -> Figure:
                         "line": {"color": style.colour, "width": 1.8},
                     },
                     "text": [
-                        f"{axis.title.lower()} {_plain(value)}<br>{100 * rate.value:.1f} % "
+                        f"{axis.title.lower()} {plain_text(value)}<br>{100 * rate.value:.1f} % "
                         f"({100 * rate.low:.1f}–{100 * rate.high:.1f}), n {rate.n}"
                         for _, value, rate in points
                     ],
-                    "hovertemplate": "%{text}<extra>" + _plain(run.name) + "</extra>",
+                    "hovertemplate": "%{text}<extra>" + plain_text(run.name) + "</extra>",
                 }
             )
     places = list(range(len(axis.values)))
-    values = [_plain(value) for value in axis.values]
-    x_axis = _axis(axis.title, tickvals=places, ticktext=values, range=[-0.4, len(places) - 0.6])
+    values = [plain_text(value) for value in axis.values]
+    x_axis = plot_axis(axis.title, tickvals=places, ticktext=values, range=[-0.4, len(places) - 0.6])
     return {
         "data": traces,
-        "layout": _layout(320, x_axis, _axis("Accuracy", range=[-4, 104], ticksuffix=" %", dtick=25)),
+        "layout": plot_layout(320, x_axis, plot_axis("Accuracy", range=[-4, 104], ticksuffix=" %", dtick=25)),
     }
 
 
@@ -91,7 +91,7 @@ def shares_figure(shares: Shares, runs: Sequence[ReportRun]) -> Figure:
                 "type": "bar",
                 "orientation": "h",
                 "name": kind.replace("_", " "),
-                "y": [_plain(run.name) for run, _, _ in drawn],
+                "y": [plain_text(run.name) for run, _, _ in drawn],
                 "x": share,
                 "text": [f"{value:.0f} %" if value >= 8 else "" for value in share],
                 "textposition": "inside",
@@ -102,10 +102,10 @@ def shares_figure(shares: Shares, runs: Sequence[ReportRun]) -> Figure:
                 "hovertemplate": "%{x:.1f} %<extra>" + kind.replace("_", " ") + "</extra>",
             }
         )
-    layout = _layout(
+    layout = plot_layout(
         110 + 34 * len(drawn),
-        _axis(range=[0, 100.5], ticksuffix=" %", dtick=25, ticklabeloverflow="allow"),
-        _axis(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6),
+        plot_axis(range=[0, 100.5], ticksuffix=" %", dtick=25, ticklabeloverflow="allow"),
+        plot_axis(autorange="reversed", automargin=True, showgrid=False, ticks="", ticklabelstandoff=6),
     )
     layout |= {"barmode": "stack", "bargap": 0.3, "showlegend": True, "uniformtext": {"minsize": 11, "mode": "hide"}}
     layout["legend"] = {
@@ -134,15 +134,15 @@ def tokens_figure(runs: Sequence[ReportRun]) -> Figure:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": _plain(run.name),
+                "name": plain_text(run.name),
                 "x": edges,
                 "y": [*share, 0],
                 "line": {"shape": "hv", "color": style.colour, "dash": style.dash, "width": 2},
-                "hovertemplate": "from %{x} tokens: %{y:.1f} %<extra>" + _plain(run.name) + "</extra>",
+                "hovertemplate": "from %{x} tokens: %{y:.1f} %<extra>" + plain_text(run.name) + "</extra>",
             }
         )
-    y_axis = _axis(title="Share of attempts", ticksuffix=" %", rangemode="tozero")
-    return {"data": traces, "layout": _layout(320, _axis(title=f"Completion tokens (bins of {width})"), y_axis)}
+    y_axis = plot_axis(title="Share of attempts", ticksuffix=" %", rangemode="tozero")
+    return {"data": traces, "layout": plot_layout(320, plot_axis(title=f"Completion tokens (bins of {width})"), y_axis)}
 
 
 def _bin_width(most: int) -> int:
@@ -155,13 +155,13 @@ def _bin_width(most: int) -> int:
         power *= 10
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """A label as it is, and short: plotly reads a little markup and %{…} in its labels."""
     text = text if len(text) <= _LABEL else text[: _LABEL - 1] + "…"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("%{", "% {")
 
 
-def _axis(title: str = "", **settings: Any) -> dict[str, Any]:
+def plot_axis(title: str = "", **settings: Any) -> dict[str, Any]:
     return {
         "title": {"text": title, "standoff": 10},
         "gridcolor": "var(--rule)",
@@ -173,7 +173,7 @@ def _axis(title: str = "", **settings: Any) -> dict[str, Any]:
     }
 
 
-def _layout(height: int, x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
+def plot_layout(height: int, x: dict[str, Any], y: dict[str, Any]) -> dict[str, Any]:
     return {
         "height": height,
         "xaxis": x,

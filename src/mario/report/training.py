@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mario.report.figures import Figure, _axis, _layout
+from mario.report.figures import Figure, plot_axis, plot_layout
 from mario.store import read_jsonl
 
 _SMOOTH = 20  # points that a mean runs over, at most a twentieth of the curve
@@ -51,11 +51,11 @@ def training_figure(lines: Sequence[Mapping[str, Any]]) -> Figure:
             "hoverinfo": "skip",
         },
     ]
-    layout = _layout(320, _axis("Tokens"), _axis("Loss", rangemode="tozero"))
+    layout = plot_layout(320, plot_axis("Tokens"), plot_axis("Loss", rangemode="tozero"))
     tried = [(line["tokens"], line["heldout"]) for line in lines if "heldout" in line]
     if tried:
         traces.append(_solved(tried))
-        layout["yaxis2"] = _axis("Held-out problems solved", range=[-4, 104], ticksuffix=" %", dtick=25) | {
+        layout["yaxis2"] = plot_axis("Held-out problems solved", range=[-4, 104], ticksuffix=" %", dtick=25) | {
             "overlaying": "y",
             "side": "right",
             "showgrid": False,
