@@ -37,14 +37,17 @@ from mario.train.sft import train_sft
 
 heard = []
 result = train_sft(replace(CONFIG, save_seconds=0.2), SOURCES, {base!r}, Path({out!r}), heard.append)
-print(os.environ["RANK"], len(heard), result.steps, repr(result.first_loss), repr(result.last_loss), flush=True)
+said = os.environ["RANK"], len(heard), result.steps, repr(result.first_loss), repr(result.last_loss)
+Path({said!r} + os.environ["RANK"]).write_text(" ".join(map(str, said)))
 """
 
 
-def launch(script: str, tmp_path: Path) -> list[str]:
-    """Run a script in two processes; the lines that they print, sorted."""
+def launch(tmp_path: Path, base: Path) -> list[str]:
+    """Train in two processes; what each says at its end, in a file of its own (lines on one pipe may interleave)."""
     path = tmp_path / "script.py"
-    path.write_text(script)
+    said = tmp_path / "said"
+    tests = str(Path(__file__).parent)
+    path.write_text(RUN.format(tests=tests, base=str(base), out=str(tmp_path / "two"), said=str(said)))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -66,7 +69,7 @@ def launch(script: str, tmp_path: Path) -> list[str]:
         timeout=150,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return sorted(done.stdout.splitlines())
+    return [Path(f"{said}{rank}").read_text() for rank in range(2)]
 
 
 def lines(directory: Path) -> list[dict[str, Any]]:
@@ -79,8 +82,7 @@ def test_two_processes_train_the_model_of_one(tmp_path: Path) -> None:
 
     base = tiny_model(tmp_path / "tiny", spread=0.02, add_bos=True)
     one = train_sft(CONFIG, SOURCES, str(base), tmp_path / "one")
-    script = RUN.format(tests=str(Path(__file__).parent), base=str(base), out=str(tmp_path / "two"))
-    said = launch(script, tmp_path)
+    said = launch(tmp_path, base)
     assert [line.split()[:3] for line in said] == [
         ["0", str(one.steps), str(one.steps)],
         ["1", "0", str(one.steps)],
@@ -94,7 +96,7 @@ def test_two_processes_train_the_model_of_one(tmp_path: Path) -> None:
     for name, tensor in first.items():
         torch.testing.assert_close(second[name], tensor, rtol=1e-2, atol=1e-3, msg=name)
     assert not (tmp_path / "two" / "checkpoints").exists()
-    again = launch(script, tmp_path)  # a finished run is only read
+    again = launch(tmp_path, base)  # a finished run is only read
     assert [line.split()[1:3] for line in again] == [["0", str(one.steps)]] * 2
 
 
