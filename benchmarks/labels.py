@@ -2,6 +2,7 @@
 
     python benchmarks/labels.py known  --data DIR
     python benchmarks/labels.py inject --data DIR [--seeds 20] [--weights folds] [--figure SVG]
+    python benchmarks/labels.py judge  --data DIR [--seeds 12]
 
 `inject` changes 2 % of the references of GSM8K test and MATH-500 in one of four ways (a digit; a factor of 2 or 10; the
 answer of another problem; a sign, where there is one to drop), hides the reference solutions, and asks what share of
@@ -13,7 +14,8 @@ for good reason.
 on the other data set alone; `shipped`, those of the package, which have seen these problems with other changes.
 
 Beside it stands an oracle that is told which samples are right. Where one is, it finds the changed reference for sure;
-where none is, nothing that the samples say can help it.
+where none is, nothing that the samples say can help it. `judge` asks how good somebody would have to be who tells right
+samples from wrong ones: a simulated judge of a given area under the curve is heard beside the evidence.
 
 DIR is laid out as the readers expect: gsm8k/, math/, outputs/, programs/.
 """
@@ -22,85 +24,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
-import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from mario.data.patches import PatchAction, patch_for, problem_hash
-from mario.data.readers import read_gsm8k, read_math
-from mario.grade import grade
+from labels_noise import SETS, Samples, load, samples_of, spoil_some
+
+from mario.data.patches import PatchAction, problem_hash
+from mario.data.readers import read_gsm8k
 from mario.labels.find import learn_models, weigh_problem
 from mario.labels.fitted import Fitted, shipped
-from mario.labels.plausible import number_of
-from mario.labels.samples import Sample, SampleFields, answer_key
-from mario.labels.samples import Samples as Store
+from mario.labels.samples import Sample, answer_key
 from mario.labels.shipped import shipped_patches
 from mario.labels.votes import count_answers
 from mario.page.chart import Series, line_chart
-from mario.types import Problem, VerdictStatus
+from mario.types import Problem
 
-NOISE = 0.02
 LEAST = 100  # problems of one number of models, for a figure of their own
-TORA = "tora-code-34b-v1.0=outputs/tora-code-34b-v1.0.gsm8k.jsonl.gz"
-RHO = "rho-math-7b-interpreter-v0.1=outputs/rho-math-7b-interpreter-v0.1.math500.jsonl.gz"
-PROGRAMS = "programs/programs.jsonl.gz"
-
-
-def load(data: Path, name: str) -> list[Problem]:
-    if name == "gsm8k":
-        problems = read_gsm8k(data / "gsm8k/test.jsonl.gz", split="test")
-    else:
-        chosen = set(json.loads((data / "math/math500_ids.json").read_text()))
-        problems = (p for p in read_math(data / "math/test.jsonl.gz", split="test") if p.id in chosen)
-    patches = shipped_patches()
-    return [problem for problem in problems if patch_for(problem, patches) is None]
-
-
-def samples_of(data: Path, name: str, problems: Sequence[Problem]) -> dict[str, list[Sample]]:
-    with TemporaryDirectory() as folder, Store(Path(folder)) as samples:
-        samples.add_problems(problems)
-        for source in (TORA if name == "gsm8k" else RHO, PROGRAMS):
-            model, _, path = source.rpartition("=")
-            samples.add_source(f"{model}={data / path}" if model else str(data / path), SampleFields())
-        samples.close_index()
-        return dict(samples.by_problem())
-
-
-def spoil(problem: Problem, others: Sequence[Problem], rng: random.Random) -> Problem:
-    """The problem with a reference that the grader finds different."""
-    for _ in range(50):
-        answer = _spoilt(problem.answer, rng.choice(others).answer, rng)
-        if answer is not None and grade(problem.answer, answer).status is VerdictStatus.DIFFERENT:
-            return replace(problem, answer=answer)
-    raise SystemExit(f"no wrong answer was found for {problem.id}")
-
-
-def _spoilt(answer: str, neighbour: str, rng: random.Random) -> str | None:
-    value, plain = number_of(answer), answer.replace(",", "")
-    ways = ["neighbour"]
-    if value is not None and re.fullmatch(r"-?\d+(\.\d+)?", plain):
-        ways += ["digit", "factor"]
-    if answer.startswith("-"):
-        ways.append("sign")
-    match rng.choice(ways):
-        case "digit":
-            at = rng.choice([i for i, c in enumerate(plain) if c.isdigit()])
-            return plain[:at] + rng.choice("123456789") + plain[at + 1 :]
-        case "factor":
-            new = (value or 0) * rng.choice((2, 10))
-            return str(new.numerator) if new.denominator == 1 else None
-        case "sign":
-            return answer[1:]
-    return neighbour
-
-
-Samples = Mapping[str, list[Sample]]
+JUDGES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.99)  # areas under the curve
 Weights = Callable[[str], Fitted]  # of a problem's id
 
 
@@ -128,12 +74,19 @@ def hits(
     return sum(key in changed for _, key in ranked[: len(changed)]) / len(changed), ranked
 
 
-def inject(data: Path, seeds: int, how: str, figure: Path | None) -> None:
+def prepared(
+    data: Path, how: str
+) -> tuple[dict[str, list[Problem]], dict[str, dict[str, list[Sample]]], Callable[[str, str], Fitted]]:
+    """Problems and samples of both sets, and whose coefficients judge a problem (name of its set, id)."""
     from labels_fit import evidence_models  # it needs NumPy and SciPy
 
-    sets = {name: load(data, name) for name in ("gsm8k", "math500")}
+    sets = {name: load(data, name) for name in SETS}
     drawn = {name: samples_of(data, name, problems) for name, problems in sets.items()}
-    choose = evidence_models(sets, drawn, how)
+    return sets, drawn, evidence_models(sets, drawn, how)
+
+
+def inject(data: Path, seeds: int, how: str, figure: Path | None) -> None:
+    sets, drawn, choose = prepared(data, how)
     bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     curve: dict[int, list[float]] = defaultdict(list)
     for name, problems in sets.items():
@@ -143,7 +96,7 @@ def inject(data: Path, seeds: int, how: str, figure: Path | None) -> None:
         precision: dict[str, list[float]] = defaultdict(list)
         for seed in range(seeds):
             rng = random.Random(f"{name} {seed}")
-            changed = {p.id: spoil(p, usable, rng) for p in rng.sample(usable, round(NOISE * len(problems)))}
+            changed = spoil_some(usable, usable, rng)
             share, ranked = hits(problems, changed, samples, weights, solutions=False)
             precision["solutions hidden"].append(share)
             for score, key in ranked:
@@ -155,13 +108,13 @@ def inject(data: Path, seeds: int, how: str, figure: Path | None) -> None:
             for models in sorted({number for number, _ in strata.values()}):
                 some = [p for p in usable if strata[p.id][0] == models]
                 if len(some) >= LEAST:
-                    changed = {p.id: spoil(p, usable, rng) for p in rng.sample(some, round(NOISE * len(some)))}
+                    changed = spoil_some(some, usable, rng)
                     share, _ = hits(some, changed, samples, weights, solutions=False)
                     known = statistics.mean(strata[p.id][1] for p in some)
                     precision[f"hidden, {len(some)} with {models} models, some right on {known:.2f}"].append(share)
             if name == "gsm8k":  # where there are many samples: fewer and fewer of them
                 rich = [p for p in problems if strata[p.id][0] >= 4]
-                changed = {p.id: spoil(p, usable, rng) for p in rng.sample(rich, max(1, round(NOISE * len(rich))))}
+                changed = spoil_some(rich, usable, rng)
                 shuffled = {p.id: rng.sample(one_each(samples[p.id]), strata[p.id][0]) for p in rich}
                 for k in range(5):
                     some_of = {key: found[:k] for key, found in shuffled.items()}
@@ -180,6 +133,36 @@ def inject(data: Path, seeds: int, how: str, figure: Path | None) -> None:
         series = [Series("GSM8K test, problems with four models or more, 2 % changed", points, marks=True)]
         figure.parent.mkdir(parents=True, exist_ok=True)
         figure.write_text(str(line_chart(title, "samples a problem", "R-precision", series)) + "\n", encoding="utf-8")
+
+
+def judge(data: Path, seeds: int, how: str) -> None:
+    """R-precision, had somebody told us with a given area under the curve which problems' rival answers are right.
+
+    What the judge says is a Gaussian log-likelihood ratio, independent of all that the finder sees; the area is
+    Phi(d / sqrt 2) for ratios of mean +-d^2/2 and deviation d.
+    """
+    sets, drawn, choose = prepared(data, how)
+    for name, problems in sets.items():
+        samples, weights = drawn[name], partial(choose, name)
+        usable = [p for p in problems if p.answer]
+        strata = voices(usable, samples)
+        precision: dict[float, list[float]] = defaultdict(list)
+        for seed in range(seeds):
+            rng = random.Random(f"{name} {seed}")
+            changed = spoil_some(usable, usable, rng)
+            _, ranked = hits(problems, changed, samples, weights, solutions=False)
+            for area in JUDGES:
+                d = statistics.NormalDist().inv_cdf(area) * math.sqrt(2)
+                heard = []
+                for score, key in ranked:
+                    models, some_right = strata.get(key, (0, False))
+                    says = d * d / 2 * (1 if key in changed and some_right else -1)
+                    says += d * random.Random(f"{name} {seed} {key}").gauss()
+                    heard.append((math.log(score / (1 - score)) + (says if models else 0.0), key))
+                first = sorted(heard, reverse=True)[: len(changed)]
+                precision[area].append(sum(key in changed for _, key in first) / len(changed))
+        for area, values in precision.items():
+            print(f"{name}, a judge of area {area}: R-precision {interval(values)}", flush=True)
 
 
 def voices(problems: Sequence[Problem], samples: Samples) -> dict[str, tuple[int, bool]]:
@@ -230,7 +213,7 @@ def known(data: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("known", "inject"))
+    parser.add_argument("what", choices=("known", "inject", "judge"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--weights", choices=("folds", "other", "shipped"), default="folds")
@@ -238,6 +221,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.what == "known":
         known(args.data)
+    elif args.what == "judge":
+        judge(args.data, args.seeds, args.weights)
     else:
         inject(args.data, args.seeds, args.weights, args.figure)
 

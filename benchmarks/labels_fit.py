@@ -2,7 +2,7 @@
 
     python benchmarks/labels_fit.py --data DIR [--out src/mario/labels/fitted.json]
 
-Three logistic regressions, each on noise that `benchmarks/labels.py` injects too:
+Three logistic regressions, each on the noise of `labels_noise`:
 
 1. kinds     words of a question -> kind of its answer. GSM8K train and MATH train.
 2. answers   a question and a number -> published answer, or changed one. The same problems, with the first model fitted
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from labels import NOISE, load, samples_of, spoil
+from labels_noise import NOISE, SETS, Samples, load, samples_of, spoil
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import minimize
@@ -34,13 +34,12 @@ from mario.data.readers import read_gsm8k, read_math
 from mario.labels.fitted import Fitted, shipped
 from mario.labels.plausible import AnswerModel, Features, answer_kind, question_words
 from mario.labels.relate import observe
-from mario.labels.samples import Sample, answer_key
+from mario.labels.samples import answer_key
 from mario.labels.votes import Models, count_answers
 from mario.provenance import to_json
 from mario.types import Problem
 
 Array = NDArray[np.float64]
-Samples = Mapping[str, list[Sample]]
 FOLDS = 3
 WORDS = 450  # that say most about the kind
 LEAST_SEEN = 12  # problems with a word
@@ -229,7 +228,7 @@ def main() -> None:
     else:
         plausible = shipped().answers
     cases = []
-    for name in ("gsm8k", "math500"):
+    for name in SETS:
         problems = load(args.data, name)
         cases += cases_of(problems, samples_of(args.data, name, problems), plausible)
     start, weights = fit_evidence(cases)
