@@ -11,6 +11,8 @@ import gc
 import os
 import platform
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -84,6 +86,22 @@ def kill_servers(pids: list[int]) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     assert eventually(lambda: not any(runs(pid) for pid in kernels)), "kernels outlive their server"
+
+
+BEREFT = """
+import sys
+sys.path.insert(0, {folder!r})
+from guest import namespaces, syscalls
+syscalls.die_with_parent = lambda: None
+print(namespaces.hold_pid_namespace(), flush=True)
+"""
+
+
+def test_the_holder_of_a_namespace_ends_with_a_server_that_dies_at_once() -> None:
+    """Killed so early that its child, the first of the namespace, cannot have asked for a signal at its death."""
+    script = BEREFT.format(folder=str(Path(server.__file__).parent))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert eventually(lambda: not runs(int(done.stdout)))
 
 
 @pytest.mark.full

@@ -87,14 +87,21 @@ def _kept_flags(target: str, path: str) -> int:
 
 
 def hold_pid_namespace() -> int:
-    """Fork the first process of the new pid namespace, which does nothing: when it ends, everything inside ends."""
+    """Fork the first process of the new pid namespace, which does nothing: when it ends, everything inside ends.
+
+    It waits at a pipe that only its parent holds open: a parent that is killed before its child could ask for a signal
+    at its death would leave a process that nobody ends.
+    """
+    waits_at, held_open = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            os.closerange(0, 1 << 16)
-            sc.die_with_parent()
-            while True:
-                sc.LIBC.pause()
+            os.close(held_open)
+            os.dup2(waits_at, 0)
+            os.closerange(1, 1 << 16)
+            sc.die_with_parent()  # sooner than the pipe, which kernels just forked hold open too
+            os.read(0, 1)
         finally:
             os._exit(0)
+    os.close(waits_at)
     return pid
