@@ -158,7 +158,8 @@ def judge(data: Path, seeds: int, how: str) -> None:
                     models, some_right = strata.get(key, (0, False))
                     says = d * d / 2 * (1 if key in changed and some_right else -1)
                     says += d * random.Random(f"{name} {seed} {key}").gauss()
-                    heard.append((math.log(score / (1 - score)) + (says if models else 0.0), key))
+                    sure = min(max(score, 1e-9), 1 - 1e-9)
+                    heard.append((math.log(sure / (1 - sure)) + (says if models else 0.0), key))
                 first = sorted(heard, reverse=True)[: len(changed)]
                 precision[area].append(sum(key in changed for _, key in first) / len(changed))
         for area, values in precision.items():
