@@ -35,7 +35,7 @@ from mario.data.calculator.question import question_values
 from mario.data.readers import read_gsm8k
 from mario.data.wordproblems import generate
 from mario.interpreter import InterpreterPool
-from mario.transcript.shape import program_key
+from mario.transcript.shape import program_key, program_shape
 from mario.types import Problem, Sampling, Step, StopReason, Trajectory
 
 OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -122,6 +122,14 @@ def test_a_whole_conversion() -> None:
             'print(f"{solve():.12g}")',
             "n1, n2, n3, n4 = 17, 23, 58, 37\nplums_in_barn = n1 * n2\nplums = plums_in_barn - n3\nshop = plums / n4\n"
             'print(f"{shop:.12g}")',
+            "def solve(n1, n2, n3, n4):\n    plums_in_barn = n1 * n2\n    plums = plums_in_barn - n3\n"
+            "    return plums / n4\n\n"
+            'print(f"{solve(17, 23, 58, 37):.12g}")',
+            'n1, n2, n3, n4 = 17, 23, 58, 37\nprint(f"{(n1 * n2 - n3) / n4:.12g}")',
+            "plums_in_barn = 17\nplums_in_barn *= 23\nplums = plums_in_barn\nplums -= 58\nshop = plums\nshop /= 37\n"
+            'print(f"{shop:.12g}")',
+            "def main():\n    plums_in_barn = 17 * 23\n    plums = plums_in_barn - 58\n    shop = plums / 37\n"
+            '    print(f"{shop:.12g}")\n\nmain()',
         ),
         output="9",
         text_thought="Ida has 17*23 = 391 plums in her barn.\nAfter that 391-58 = 333 plums are left.\n"
@@ -450,6 +458,22 @@ def test_the_expression_keeps_names_of_what_is_used_twice_and_drops_what_is_not_
     *named, shown = made.programs[1].splitlines()
     assert named == ["plums = 17 + 23"]
     assert shown.startswith("print(") and "plums" in shown and "19 + 6" not in made.programs[1]
+    assert made.programs[5].splitlines()[:2] == ["n1, n2, n3, n4 = 17, 23, 40, 40", "plums = n1 + n2"]
+
+
+@pytest.mark.parametrize(
+    ("solution", "answer", "updates"),
+    [
+        ("It is 30-(4+5)*2 = <<30-(4+5)*2=12>>12", "12", ["cost = 30", "cost -= (4 + 5) * 2"]),
+        ("It is (30-4)*(2+3) = <<(30-4)*(2+3)=130>>130", "130", ["cost = 30", "cost -= 4", "cost *= 2 + 3"]),
+        ("It is 2^3*5 = <<2^3*5=40>>40", "40", ["cost = 2", "cost **= 3", "cost *= 5"]),
+        ("It is 1/3*(8+1) = <<1/3*(8+1)=3>>3", "3", ["cost = 1", "cost /= 3", "cost *= 8 + 1"]),
+    ],
+)
+def test_updates_apply_one_operation_at_a_time(solution: str, answer: str, updates: list[str]) -> None:
+    made = converted("?", f"The cost? {solution} cost.", answer)
+    assert made.programs[6].splitlines()[:-1] == updates
+    assert printed_by(made.programs[6]) == made.output
 
 
 @pytest.mark.parametrize("step", ["{0}", "1*(1*({0}))", "1*(1*(1*(1*(1*(1*({0}))))))"])
@@ -473,6 +497,7 @@ def test_the_shapes_are_different_programs_that_print_the_same(steps: list[int])
         made = convert(found)
         assert isinstance(made, Conversion)
         assert len(made.programs) == SHAPES == len({key_of(program) for program in made.programs})
+        assert len({shape_of(program) for program in made.programs}) == SHAPES
         assert {printed_by(program) for program in made.programs} == {made.output}
 
 
@@ -483,7 +508,7 @@ def test_any_annotated_solution_prints_the_same_in_every_shape(made: tuple[str, 
     conversion = convert(problem("?", solution, str(decimal_text(results[-1])))) if results else None
     if isinstance(conversion, Conversion):
         assert {printed_by(program) for program in conversion.programs} == {conversion.output}
-        assert len({key_of(program) for program in conversion.programs}) == SHAPES
+        assert len({shape_of(program) for program in conversion.programs}) == SHAPES
 
 
 def printed_by(program: str) -> str:
@@ -494,8 +519,15 @@ def printed_by(program: str) -> str:
 
 
 def key_of(program: str) -> str:
-    trajectory = Trajectory("p", 0, "inline", "m", Sampling(0, 1, 1, 0), (Step("", program),), StopReason.ANSWERED)
-    return program_key(trajectory)
+    return program_key(attempt(program))
+
+
+def shape_of(program: str) -> str:
+    return program_shape(attempt(program))
+
+
+def attempt(program: str) -> Trajectory:
+    return Trajectory("p", 0, "inline", "m", Sampling(0, 1, 1, 0), (Step("", program),), StopReason.ANSWERED)
 
 
 # --- the real thing --------------------------------------------------------------------------------------------------

@@ -185,11 +185,11 @@ def test_every_format_of_the_calculator_teacher_verifies(tmp_path: Path) -> None
 
 def test_the_calculator_teacher_writes_several_programs_a_problem(tmp_path: Path) -> None:
     mario("data", "wordproblems", "--count", "12", "--out", "p", cwd=tmp_path)
-    several = ["--solve.samples", "4", "--solve.temperature", "1"]
+    several = ["--solve.samples", "8", "--solve.temperature", "1", "--select.max_correct", "8"]
     for format in ("inline", "react", "tools"):
         out = ["--solve.format", format, "--calculator.thoughts", "false", "--out", format]
         done = mario("annotate", "p", *several, *out, "--json", cwd=tmp_path)
-        assert json.loads(done.stdout)["kept"] == 48, done.stderr
+        assert json.loads(done.stdout)["kept"] == 96, done.stderr
         kept = (tmp_path / format / "kept" / "00000.jsonl").read_text().splitlines()
         assert not any(step["thought"] for row in kept for step in json.loads(row)["steps"])
 
@@ -197,7 +197,7 @@ def test_the_calculator_teacher_writes_several_programs_a_problem(tmp_path: Path
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--solve.samples", "5"], "4 different programs a problem, got solve.samples = 5; set solve.samples = 4"),
+        (["--solve.samples", "9"], "8 different programs a problem, got solve.samples = 9; set solve.samples = 8"),
         (["--solve.samples", "2", "--solve.format", "text"], "one text a problem, got solve.samples = 2"),
         (["--calculator.thoughts", "false", "--solve.format", "text"], "leave out calculator.thoughts = false"),
     ],
