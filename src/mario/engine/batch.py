@@ -10,17 +10,20 @@ Computation alone: no requests, no text, no threads (`local`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
+from mario.engine.decode import one_query
 from mario.engine.prefix import Prefix, PrefixStore, shared_length
 from mario.errors import EngineError
 
-_PREFILL_TOKENS = {"cpu": 1024}  # padded ids of one prefill, to bound the memory of its activations; more is not faster
-_PREFILL_TOKENS_GPU = 16384
+# Padded ids of one prefill, to bound the memory of its activations (more is not faster), and how many of them may be
+# padding in any case: as much as another call costs.
+_PREFILL_TOKENS = {"cpu": (1024, 64)}
+_PREFILL_TOKENS_GPU = (16384, 16384)
 _GROW_COLUMNS = 256  # room for new tokens at a reallocation, at least
 _SHARED_TOKENS = 32  # prompts that begin alike for so long have that beginning computed once
 
@@ -98,32 +101,55 @@ class Batch:
         self._prefixes = prefixes or PrefixStore()
 
     def join(self, prompts: Sequence[tuple[int, ...]]) -> Any:
-        """Compute prompts together and add a row for each; returns the logits after each, (rows, V) float32."""
+        """Compute prompts together and add a row for each; returns the logits after each, (rows, V)."""
         if self._reuses:
             self._hold_common(prompts)
-        room = _PREFILL_TOKENS.get(self.device.type, _PREFILL_TOKENS_GPU)
-        logits, first, width = [], 0, 0
-        for i, ids in enumerate(prompts):
-            width = max(width, len(ids))
-            if i > first and width * (i + 1 - first) > room:
-                logits.append(self._join(prompts[first:i]))
-                first, width = i, len(ids)
-        return torch.cat([*logits, self._join(prompts[first:])])
+        rows: dict[tuple[int, ...], list[int]] = {}  # samples of one problem share their prompt's computation
+        for row, ids in enumerate(prompts, start=len(self.starts)):
+            rows.setdefault(ids, []).append(row)
+        held = {ids: self._prefixes.find(ids) if self._reuses else None for ids in rows}
+        first, logits = len(self.starts), [None] * len(prompts)
+        for group in self._groups({ids: len(ids) - (found[0] if found else 0) for ids, found in held.items()}):
+            cache, last = self._compute(group, [held[ids] for ids in group])
+            if len(self.starts) == first:
+                self._make_room(len(prompts), max(map(len, prompts)), cache)
+                self.starts += [self.end - len(ids) for ids in prompts]
+                self.start = min(self.starts)
+            self._write(group, rows, [found[0] if (found := held[ids]) else 0 for ids in group], cache)
+            for ids, one in zip(group, last, strict=True):
+                for row in rows[ids]:
+                    logits[row - first] = one
+        return torch.stack(logits)
+
+    def _groups(self, counts: Mapping[tuple[int, ...], int]) -> Iterator[list[tuple[int, ...]]]:
+        """Prompts to compute together, by how many ids of each are left to compute: of like number, within bounds."""
+        room, padding = _PREFILL_TOKENS.get(self.device.type, _PREFILL_TOKENS_GPU)
+        group: list[tuple[int, ...]] = []
+        real = 0
+        for ids in sorted(counts, key=counts.__getitem__):
+            padded = counts[ids] * (len(group) + 1)
+            if group and (padded > room or padded - real - counts[ids] > max(padding, real // 8)):
+                yield group
+                group, real = [], 0
+            group.append(ids)
+            real += counts[ids]
+        yield group
 
     def step(self, tokens: Sequence[int]) -> Any:
-        """Append one token to each row; returns the logits after it, (rows, V) float32."""
+        """Append one token to each row; returns the logits after it, (rows, V)."""
         if self.end == self._columns:
             self._reallocate(len(self.starts), self.end - self.start)
         starts = self._column(self.starts)
-        output = self.model(
-            input_ids=self._column(tokens),
-            attention_mask=torch.arange(self.start, self.end + 1, device=self.device)[None] >= starts,
-            position_ids=self.end - starts,
-            past_key_values=self._cache,
-            use_cache=True,
-        )
+        with one_query(self.model):
+            output = self.model(
+                input_ids=self._column(tokens),
+                attention_mask=torch.arange(self.start, self.end + 1, device=self.device)[None] >= starts,
+                position_ids=self.end - starts,
+                past_key_values=self._cache,
+                use_cache=True,
+            )
         self.end += 1
-        return output.logits[:, -1].float()
+        return output.logits[:, -1]
 
     def leave(self, row: int, hold: tuple[int, ...] | None = None) -> None:
         """Drop a row; the last one takes its place, as in `rows[row] = rows[-1]; rows.pop()`.
@@ -132,10 +158,8 @@ class Batch:
         """
         last, columns = len(self.starts) - 1, slice(self.starts[row], self.end)
         if hold is not None and self._reuses:
-            layers = tuple(
-                (k.clone(), v.clone()) for k, v in (layer.read(row, columns) for layer in self._cache.layers)
-            )
-            self._prefixes.add(Prefix(hold[: self.end - self.starts[row]], layers))
+            layers = [layer.read(row, columns) for layer in self._cache.layers]
+            self._prefixes.add(Prefix.copied(hold[: self.end - self.starts[row]], layers))
         if row != last:
             for layer in self._cache.layers:
                 layer.write(row, self.end, *layer.read(last, slice(self.starts[last], self.end)))
@@ -151,25 +175,23 @@ class Batch:
         if low == high or common < _SHARED_TOKENS or (held and held[0] >= common):
             return
         cache, _ = self._compute([low[:common]], [None])
-        layers = tuple((layer.keys[0].clone(), layer.values[0].clone()) for layer in cache.layers)
-        self._prefixes.add(Prefix(low[:common], layers))
+        self._prefixes.add(Prefix.copied(low[:common], [(layer.keys[0], layer.values[0]) for layer in cache.layers]))
 
-    def _join(self, prompts: Sequence[tuple[int, ...]]) -> Any:
-        unique = list(dict.fromkeys(prompts))  # samples of one problem share their prompt's computation
-        held = [self._prefixes.find(ids) if self._reuses else None for ids in unique]
-        cache, logits = self._compute(unique, held)
-        olds = [found[0] if found else 0 for found in held]
-        self._make_room(len(prompts), max(map(len, prompts)), cache)
-        picks = [unique.index(ids) for ids in prompts]
+    def _write(
+        self,
+        group: Sequence[tuple[int, ...]],
+        rows: Mapping[tuple[int, ...], Sequence[int]],
+        olds: Sequence[int],
+        cache: Any,
+    ) -> None:
+        """Copy computed prompts into their rows, without the paddings."""
+        width = max(olds)
         for layer, fresh in zip(self._cache.layers, cache.layers, strict=True):
-            for row, i in enumerate(picks, start=len(self.starts)):
-                old, new = olds[i], len(unique[i]) - olds[i]
-                layer.write(row, self.end, fresh.keys[i, :, -new:], fresh.values[i, :, -new:])
-                past = slice(max(olds) - old, max(olds))
-                layer.write(row, self.end - new, fresh.keys[i, :, past], fresh.values[i, :, past])
-        self.starts += [self.end - len(ids) for ids in prompts]
-        self.start = min(self.starts)
-        return logits[picks]
+            for i, (ids, old) in enumerate(zip(group, olds, strict=True)):
+                new, past = len(ids) - old, slice(width - old, width)
+                for row in rows[ids]:
+                    layer.write(row, self.end, fresh.keys[i, :, -new:], fresh.values[i, :, -new:])
+                    layer.write(row, self.end - new, fresh.keys[i, :, past], fresh.values[i, :, past])
 
     def _compute(
         self, prompts: Sequence[tuple[int, ...]], held: Sequence[tuple[int, Prefix] | None]
@@ -195,7 +217,7 @@ class Batch:
             use_cache=True,
             logits_to_keep=1,
         )
-        return cache, output.logits[:, -1].float()
+        return cache, output.logits[:, -1]
 
     def _load(self, cache: Any, held: Sequence[tuple[int, Prefix] | None], width: int) -> None:
         """Fill an empty cache with held prefixes, each ending at column `width`."""

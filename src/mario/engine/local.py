@@ -140,7 +140,6 @@ class LocalEngine:
             if not job.abandoned and self._prepare(job):
                 jobs.append(job)
         if jobs:
-            jobs.sort(key=lambda job: len(job.prompt))  # prompts computed together should be of like length
             # In the list before the model runs, so that an error there reaches them too.
             self._running += jobs
             logits = self._batch.join([job.prompt for job in jobs])

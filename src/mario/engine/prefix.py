@@ -24,6 +24,16 @@ class Prefix:
     ids: tuple[int, ...]
     layers: tuple[tuple[Any, Any], ...]
 
+    @classmethod
+    def copied(cls, ids: tuple[int, ...], layers: Sequence[tuple[Any, Any]]) -> Prefix:
+        """A copy in one piece of memory: many small ones that live long leave holes in the heap when they go."""
+        parts = [part for pair in layers for part in pair]
+        whole = parts[0].new_empty(sum(part.numel() for part in parts))
+        copies = []
+        for part, piece in zip(parts, whole.split([part.numel() for part in parts]), strict=True):
+            copies.append(piece.view(part.shape).copy_(part))
+        return cls(ids, tuple(zip(copies[::2], copies[1::2], strict=True)))
+
     @property
     def size_bytes(self) -> int:
         return sum(part.numel() * part.element_size() for pair in self.layers for part in pair)
@@ -54,10 +64,10 @@ class PrefixStore:
         The last id of a prompt has to be computed again, as its logits are asked for.
         """
         best, most = None, _WORTH_TOKENS - 1
-        for prefix in self._held.values():
-            shared = shared_length(prefix.ids, prompt[:-1])
-            if shared > most:
-                best, most = prefix, shared
+        asked = tuple(prompt[:-1])
+        for ids, prefix in self._held.items():
+            if len(asked) > most and ids[: most + 1] == asked[: most + 1]:
+                best, most = prefix, shared_length(ids, asked)
         if best is None:
             return None
         self._held.move_to_end(best.ids)

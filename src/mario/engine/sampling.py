@@ -9,6 +9,7 @@ import torch
 
 from mario.types import Sampling
 
+_ROWS_ON_CPU = 32  # drawn together: what they need then stays in the caches, and the heap gives it out again
 _LIKELIEST = (
     512  # looked at first: a nucleus almost always lies in them, and sorting a vocabulary takes 30 times as long
 )
@@ -18,16 +19,28 @@ def draw(logits: Any, samplings: Sequence[Sampling], generators: Sequence[Any]) 
     """One token a row of (rows, V) logits: the largest at temperature 0, else a draw from the softmax cut to `top_p`.
 
     Each row takes one number from its own generator (on the CPU, whatever the device) and inverts its own
-    distribution with it.
+    distribution with it, in float32.
     """
-    tokens: list[int] = logits.argmax(-1).tolist()
+    size = _ROWS_ON_CPU if logits.device.type == "cpu" else len(samplings)
+    return [
+        token
+        for first in range(0, len(samplings), size)
+        for token in _draw(*(some[first : first + size] for some in (logits, samplings, generators)))
+    ]
+
+
+def _draw(logits: Any, samplings: Sequence[Sampling], generators: Sequence[Any]) -> list[int]:
+    logits = logits.float()
+    greedy = any(s.temperature == 0 for s in samplings)
+    tokens: list[int] = logits.argmax(-1).tolist() if greedy else [0] * len(samplings)
     for cut in (False, True):
         rows = [i for i, s in enumerate(samplings) if s.temperature > 0 and (s.top_p < 1) == cut]
         if not rows:
             continue
         temperatures = torch.tensor([samplings[i].temperature for i in rows], device=logits.device)
         numbers = torch.stack([torch.rand((), generator=generators[i]) for i in rows]).to(logits.device)
-        probabilities = (logits[rows] / temperatures[:, None]).softmax(-1)
+        here = logits if len(rows) == len(samplings) else logits[rows]
+        probabilities = (here / temperatures[:, None]).softmax(-1)
         if cut:
             drawn = _from_nucleus(probabilities, torch.tensor([samplings[i].top_p for i in rows]), numbers)
         else:
@@ -57,6 +70,6 @@ def _cut(descending: Any, top_p: Any) -> Any:
 def _at_share(weights: Any, shares: Any) -> Any:
     """In each row the index at which the mass passes that share of the whole."""
     mass = weights.cumsum(-1)
-    total = mass[:, -1:]
+    total = mass[:, -1:].contiguous()
     index = torch.searchsorted(mass, shares[:, None] * total, right=True)
-    return index.minimum((mass < total).sum(-1, keepdim=True))[:, 0]  # rounding must not point past the mass
+    return index.minimum(torch.searchsorted(mass, total))[:, 0]  # rounding must not point past the mass

@@ -1,0 +1,70 @@
+"""Attention of a decoding step on a CPU: one query a row, against that row's keys.
+
+One idea: for a single query the work is reading keys and values once, and torch's `scaled_dot_product_attention` reads
+them several times slower than a plain product of matrices whose operands lie in one piece. Heads that share keys are
+that product's rows, so nothing is repeated for them.
+
+What this module does not do: prompts, other devices and attention with more than a mask (soft caps, sinks, biases),
+which transformers' own attention computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+_ONE_QUERY = "mario_one_query"  # the name of our attention in a model's configuration, while a step is computed
+_MORE_THAN_A_MASK = ("softcap", "s_aux", "position_bias", "cache")
+
+
+@contextmanager
+def one_query(model: Any) -> Iterator[None]:
+    """The model with our attention, where its own is `sdpa` on a CPU; else as it is."""
+    config = model.config.get_text_config()
+    own = config._attn_implementation
+    if own != "sdpa" or model.device.type != "cpu":
+        yield
+        return
+    config._attn_implementation = _ONE_QUERY
+    try:
+        yield
+    finally:
+        config._attn_implementation = own
+
+
+def _attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Query [B, heads, 1, size] on keys and values [B, kv heads, T, size], as `sdpa_attention_forward` gives it."""
+    rows, heads, count, size = query.shape
+    special = any(options.get(name) is not None for name in _MORE_THAN_A_MASK)
+    if count != 1 or special or (attention_mask is not None and attention_mask.dtype != torch.bool):
+        found: tuple[torch.Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, **options
+        )
+        return found
+    pairs, columns = rows * key.shape[1], key.shape[2]
+    queries = (query * (size**-0.5 if scaling is None else scaling)).reshape(pairs, -1, size)
+    scores = torch.bmm(queries, key.reshape(pairs, columns, size).contiguous().transpose(1, 2))
+    scores = scores.float().view(rows, heads, 1, columns)
+    if attention_mask is not None:
+        scores.masked_fill_(~attention_mask, float("-inf"))
+    weights = scores.softmax(-1).to(value.dtype).view(pairs, -1, columns)
+    output = torch.bmm(weights, value.reshape(pairs, columns, -1).contiguous())
+    return output.view(rows, 1, heads, -1), None
+
+
+AttentionInterface.register(_ONE_QUERY, _attend)
+AttentionMaskInterface.register(_ONE_QUERY, sdpa_mask)
