@@ -10,6 +10,8 @@ Computation alone: no requests, no text, no threads (`local`).
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +26,8 @@ from mario.errors import EngineError
 # padding in any case: as much as another call costs.
 _PREFILL_TOKENS = {"cpu": (1024, 64)}
 _PREFILL_TOKENS_GPU = (16384, 16384)
-_GROW_COLUMNS = 256  # room for new tokens at a reallocation, at least
+_HELD_PER_NEW = 4  # columns of held prefixes that are put together for a prefill, for each of its ids at most
+_GROW_COLUMNS = 64  # room for new tokens at a reallocation, at least
 _SHARED_TOKENS = 32  # prompts that begin alike for so long have that beginning computed once
 
 
@@ -109,30 +112,33 @@ class Batch:
             rows.setdefault(ids, []).append(row)
         held = {ids: self._prefixes.find(ids) if self._reuses else None for ids in rows}
         first, logits = len(self.starts), [None] * len(prompts)
-        for group in self._groups({ids: len(ids) - (found[0] if found else 0) for ids, found in held.items()}):
+        olds = {ids: found[0] if found else 0 for ids, found in held.items()}
+        for group in self._groups(olds):
             cache, last = self._compute(group, [held[ids] for ids in group])
             if len(self.starts) == first:
                 self._make_room(len(prompts), max(map(len, prompts)), cache)
                 self.starts += [self.end - len(ids) for ids in prompts]
                 self.start = min(self.starts)
-            self._write(group, rows, [found[0] if (found := held[ids]) else 0 for ids in group], cache)
+            self._write(group, rows, [olds[ids] for ids in group], cache)
             for ids, one in zip(group, last, strict=True):
                 for row in rows[ids]:
                     logits[row - first] = one
         return torch.stack(logits)
 
-    def _groups(self, counts: Mapping[tuple[int, ...], int]) -> Iterator[list[tuple[int, ...]]]:
-        """Prompts to compute together, by how many ids of each are left to compute: of like number, within bounds."""
+    def _groups(self, olds: Mapping[tuple[int, ...], int]) -> Iterator[list[tuple[int, ...]]]:
+        """Prompts to compute together, by how many ids of each are held: with few paddings, within bounds of memory."""
         room, padding = _PREFILL_TOKENS.get(self.device.type, _PREFILL_TOKENS_GPU)
         group: list[tuple[int, ...]] = []
-        real = 0
-        for ids in sorted(counts, key=counts.__getitem__):
-            padded = counts[ids] * (len(group) + 1)
-            if group and (padded > room or padded - real - counts[ids] > max(padding, real // 8)):
+        real = width = 0
+        for ids in sorted(olds, key=lambda ids: len(ids) - olds[ids]):
+            new, size = len(ids) - olds[ids], len(group) + 1
+            wasted = new * size - new - real
+            is_large = new * size > room or max(width, olds[ids]) * size > _HELD_PER_NEW * room
+            if group and (is_large or wasted > max(padding, real // 8)):
                 yield group
-                group, real = [], 0
+                group, real, width = [], 0, 0
             group.append(ids)
-            real += counts[ids]
+            real, width = real + new, max(width, olds[ids])
         yield group
 
     def step(self, tokens: Sequence[int]) -> Any:
@@ -242,14 +248,21 @@ class Batch:
             self._reallocate(rows, max(width, self.end - self.start), cache)
 
     def _reallocate(self, rows: int, live: int, cache: Any = None) -> None:
-        """Move the rows to end at column `live`, with room to grow by half: copying stays a small part of the work."""
-        self._rows, self._columns = max(rows, self._rows), live + max(_GROW_COLUMNS, live // 2)
+        """Move the rows to end at column `live`, with room for a quarter more, as copying costs."""
+        self._rows, self._columns = max(rows, self._rows), live + max(_GROW_COLUMNS, live // 4)
         likes = (self._cache if cache is None else cache).layers
         for layer, like in zip(self._cache.layers, likes, strict=True):
             layer.reallocate((like.keys, like.values), self._rows, self._columns, live)
         moved = live - self.end
         self.starts = [start + moved for start in self.starts]
         self.start, self.end = self.start + moved, live
+        _give_back()
 
     def _column(self, numbers: Iterable[int]) -> Any:
         return torch.tensor(list(numbers), device=self.device)[:, None]
+
+
+def _give_back() -> None:
+    """Return free memory to the system: prompts of changing sizes leave holes in glibc's heap, which only grow."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

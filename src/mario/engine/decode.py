@@ -20,6 +20,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 _ONE_QUERY = "mario_one_query"  # the name of our attention in a model's configuration, while a step is computed
+_PIECE_BYTES = 4 * 2**20  # keys read together: they stay in a cache, and the heap gives their place out again
 _MORE_THAN_A_MASK = ("softcap", "s_aux", "position_bias", "cache")
 
 
@@ -55,15 +56,26 @@ def _attend(
             module, query, key, value, attention_mask, scaling=scaling, **options
         )
         return found
-    pairs, columns = rows * key.shape[1], key.shape[2]
-    queries = (query * (size**-0.5 if scaling is None else scaling)).reshape(pairs, -1, size)
-    scores = torch.bmm(queries, key.reshape(pairs, columns, size).contiguous().transpose(1, 2))
-    scores = scores.float().view(rows, heads, 1, columns)
-    if attention_mask is not None:
-        scores.masked_fill_(~attention_mask, float("-inf"))
+    query = query * (size**-0.5 if scaling is None else scaling)
+    output = value.new_empty(rows, 1, heads, value.shape[3])
+    step = max(1, _PIECE_BYTES // (key[0].numel() * key.element_size()))
+    for first in range(0, rows, step):
+        here = slice(first, first + step)
+        mask = None if attention_mask is None else attention_mask[here]
+        output[here, 0] = _one_query(query[here, :, 0], key[here], value[here], mask)
+    return output, None
+
+
+def _one_query(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Scaled queries [B, heads, size] on keys and values [B, kv heads, T, size]; gives [B, heads, size]."""
+    rows, kv_heads, columns, size = key.shape
+    pairs, heads = rows * kv_heads, query.shape[1]
+    keys = key.reshape(pairs, columns, size).contiguous()
+    scores = torch.bmm(query.reshape(pairs, -1, size), keys.transpose(1, 2)).float().view(rows, heads, columns)
+    if mask is not None:
+        scores.masked_fill_(~mask[:, :, 0], float("-inf"))
     weights = scores.softmax(-1).to(value.dtype).view(pairs, -1, columns)
-    output = torch.bmm(weights, value.reshape(pairs, columns, -1).contiguous())
-    return output.view(rows, 1, heads, -1), None
+    return torch.bmm(weights, value.reshape(pairs, columns, -1).contiguous()).view(rows, heads, -1)
 
 
 AttentionInterface.register(_ONE_QUERY, _attend)
