@@ -107,7 +107,9 @@ def load_model(
     try:
         with _quiet(transformers):
             model = getattr(transformers, classes[task]).from_pretrained(directory, dtype=kind)
-        return model.to(place).eval()
+        if not any(weights.is_meta for weights in model.parameters()):  # else FSDP brings them (`train.processes`)
+            model = model.to(place)
+        return model.eval()
     except Exception as error:  # any class of error, from a broken file to a full GPU
         raise EngineError(f"model directory {directory} cannot be loaded: {first_line(error)}") from error
 

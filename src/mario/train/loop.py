@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from mario.data.overlap import write_trained
 from mario.engine import checkpoint
-from mario.errors import DataError, MissingExtra
+from mario.errors import DataError, MissingExtra, UsageError
 from mario.estimate import Estimate
 from mario.provenance import derive_seed, from_json, make_manifest, to_json
 from mario.store.jsonl import whole_file, write_json, write_jsonl
@@ -40,7 +40,7 @@ from mario.train.batch import SourceCount, Step
 from mario.train.config import SftConfig
 from mario.train.directory import adopt, check_space, claim, quiet, translated
 from mario.train.encode import EncodedRow
-from mario.train.processes import connect, is_first, own_device, together
+from mario.train.processes import connect, is_first, loading_device, own_device, sharing, together, whole
 from mario.train.publish import card, dress, licence_of
 from mario.types import Manifest
 
@@ -155,10 +155,16 @@ def train(
         DataError: a source has nothing to train on, or too little for the token budget.
         StoreError: `out` holds another run, is in use, or has no space.
         TrainingError: the loss is not finite, or memory is out; names the step. Or see `processes.connect`.
+        UsageError: held-out problems are to be solved by a network whose weights are shared out.
         MissingExtra: a library that a setting asks for is not installed.
     """
     if config.track != "none" and importlib.util.find_spec(config.track) is None:
         raise MissingExtra(config.track, "track")
+    if held_out and sharing():
+        raise UsageError(
+            f"no problems can be solved while {sharing()} shares the weights out; leave heldout.problems out, and "
+            "evaluate the trained directory"
+        )
     connect(config.device)
     if not is_first():
         report = _silent
@@ -231,12 +237,13 @@ def _train(
     with contextlib.closing(keeper), translated(out), quiet():
         trainer = make_trainer(task, config, network, device, plan, keeper, out)
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        network = whole(trainer, lambda: load(task, config, directory, device))
         together()
         if not is_first():
             together()  # until the first process has written the model
             return read_manifest(out)
-        exact_prompt = dress(tokenizer, trainer.model.generation_config, plan.formats)
-        _save(task, trainer.model, tokenizer, config, manifest, out)
+        exact_prompt = dress(tokenizer, network.generation_config, plan.formats)
+        _save(task, network, tokenizer, config, manifest, out)
         write_trained(out, task.folders, directory)
     counts = {
         "sources": to_json(dict(plan.sources)),
@@ -278,7 +285,7 @@ def load(task: Task, config: SftConfig, directory: Path, device: str) -> Any:
     frozen: checkpoint.Dtype = (
         "bfloat16" if config.lora.rank is not None and computes_in_bfloat16(config, device) else "float32"
     )
-    return prepared(task, config, checkpoint.load_model(directory, dtype=frozen, device=device))
+    return prepared(task, config, checkpoint.load_model(directory, dtype=frozen, device=loading_device(device)))
 
 
 def prepared(task: Task, config: SftConfig, network: Any) -> Any:
@@ -332,7 +339,7 @@ def make_trainer(task: Task, config: SftConfig, network: Any, device: str, plan:
         train_dataset=StepDataset(plan.rows, plan.steps, packing=config.packing),
         callbacks=[keeper],
         warmup_steps=int(config.warmup_fraction * len(plan.steps)),
-        attention=attention_for(network, plan.rows) if config.packing else None,
+        attention=attention_for(network, plan.rows, packing=config.packing),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

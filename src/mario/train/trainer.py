@@ -26,6 +26,7 @@ from mario.errors import TrainingError
 from mario.train.batch import Step
 from mario.train.encode import IGNORED, EncodedRow
 from mario.train.packing import attending, attention_of, pack
+from mario.train.processes import check_shared, sharing
 
 
 class StepDataset(torch.utils.data.Dataset):  # type: ignore[misc]
@@ -85,6 +86,7 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
         self.attention = attention
         self.n_values = 0  # of the step at work
         self.parts: dict[str, torch.Tensor] = {}  # of its loss, for the metrics
+        check_shared(self)
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Linear warm-up and decay; transformers' own begins with a step at rate 0, a waste in a run of forty steps."""
@@ -114,13 +116,11 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
         self.n_values = sum(int((~batch["values"].isnan()).sum()) for batch in batches if "values" in batch)
         self.parts.clear()
         total = torch.zeros((), device=self.args.device)
-        own = own_share(batches, self.args.process_index, ranks)
+        own = own_share(batches, self.args.process_index, ranks, evenly=sharing() is not None)
         for batch in own:
-            # Gradients of the processes are averaged once a step, after the last micro-batch of each.
-            averages_now = batch is own[-1] or ranks == 1
             with (
                 attending(getattr(model, "module", model), self.attention),
-                contextlib.nullcontext() if averages_now else model.no_sync(),
+                self._averaging(model, is_last=batch is own[-1]),
             ):
                 loss = super().training_step(model, batch, num_items_in_batch)
             if not torch.isfinite(loss):
@@ -131,6 +131,17 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
                 )
             total += loss
         return total
+
+    def _averaging(self, model: Any, *, is_last: bool) -> contextlib.AbstractContextManager[None]:
+        """When the processes average their gradients: once a step, after the last micro-batch of each.
+
+        FSDP averages after every micro-batch, as it would hold gradients of all weights till the last otherwise.
+        """
+        if self.is_deepspeed_enabled:
+            self.accelerator.gradient_state._set_sync_gradients(is_last)
+        elif not is_last and sharing() is None and self.args.world_size > 1:
+            return model.no_sync()  # type: ignore[no-any-return]
+        return contextlib.nullcontext()
 
     def compute_loss(
         self,
@@ -179,19 +190,23 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
         return 0  # an estimate nobody reads here, and its code expects another shape of inputs
 
 
-def own_share(batches: Sequence[dict[str, Any]], rank: int, ranks: int) -> list[dict[str, Any]]:
+def own_share(
+    batches: Sequence[dict[str, Any]], rank: int, ranks: int, *, evenly: bool = False
+) -> list[dict[str, Any]]:
     """The micro-batches of a step that one of several processes computes.
 
-    A process with none still takes part in averaging gradients: it gets a row on which nothing is learnt.
+    A process that has none still takes part in averaging gradients: it gets rows on which nothing is learnt. So does,
+    `evenly`, one that has fewer than others: where weights are shared out, each forward needs every process.
     """
     own = list(batches[rank::ranks])
-    if own:
+    most = -(-len(batches) // ranks) if evenly else 1
+    if len(own) >= most:
         return own
-    idle = dict(batches[0])
+    idle = dict(min(batches, key=lambda batch: batch["labels"].numel()))
     idle["labels"] = torch.full_like(idle["labels"], IGNORED)
     if "values" in idle:
         idle["values"] = torch.full_like(idle["values"], torch.nan)
-    return [idle]
+    return [*own, idle]
 
 
 def rate_factor(step: int, steps: int, warmup: int) -> float:

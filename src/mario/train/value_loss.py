@@ -54,10 +54,16 @@ class OvmTrainer(SpanTrainer):
 
     def value_losses(self, model: Any, hidden: torch.Tensor, inputs: Mapping[str, Any]) -> torch.Tensor:
         learns = ~inputs["values"].isnan()
-        head = getattr(model, "module", model).score
-        with torch.autocast(hidden.device.type, enabled=False):  # one number a position: float32 costs nothing
-            logits = head(hidden[learns].float())[:, 0]
-            return value_losses(logits, inputs["values"][learns], target=self.target, loss=self.loss)
+        logits = getattr(model, "module", model).score(hidden[learns])[:, 0]
+        return value_losses(logits, inputs["values"][learns], target=self.target, loss=self.loss)
+
+
+class ValueHead(torch.nn.Linear):  # type: ignore[misc]
+    """Computes in float32, which costs nothing for one number a position, whatever its input and weights come in."""
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(hidden.device.type, enabled=False):
+            return torch.nn.functional.linear(hidden.float(), self.weight.float(), self.bias.float())
 
 
 def attach_head(network: Any, seed: int) -> Any:
@@ -68,7 +74,7 @@ def attach_head(network: Any, seed: int) -> Any:
     """
     hidden = network.config.get_text_config().hidden_size
     spread = float(getattr(network.config, "initializer_range", 0.02))
-    network.score = torch.nn.Linear(hidden, 1, device=network.device)
+    network.score = ValueHead(hidden, 1, device=network.device)
     with torch.no_grad():
         weight = torch.randn(1, hidden, generator=torch.Generator().manual_seed(seed % 2**63))
         network.score.weight.copy_(spread * weight)
