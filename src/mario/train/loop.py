@@ -339,7 +339,7 @@ def make_trainer(task: Task, config: SftConfig, network: Any, device: str, plan:
         train_dataset=StepDataset(plan.rows, plan.steps, packing=config.packing),
         callbacks=[keeper],
         warmup_steps=int(config.warmup_fraction * len(plan.steps)),
-        attention=attention_for(network, plan.rows, packing=config.packing),
+        attention=attention_for(network, plan.rows) if config.packing else None,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
