@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,12 @@ def test_a_whole_attempt_without_engine_or_interpreter() -> None:
     assert [step.code for step in done.steps] == ["print(42)", None]
     assert [span.source for span in done.spans] == [Source.PROMPT, Source.MODEL, Source.INTERPRETER, Source.MODEL]
     assert INLINE.parse(_context_of(done)) == (done.steps, "42")
+
+
+def test_an_attempt_has_values_where_every_turn_of_it_has_one() -> None:
+    valued = [replace(turn, value=value) for turn, value in ((code("print(6 * 7)"), 0.5), (answer("42"), -1.25))]
+    assert finished(walk(begin(), valued[0], seen("42"), valued[1])).values == (0.5, -1.25)
+    assert finished(walk(begin(), valued[0], seen("42"), answer("42"))).values == ()
 
 
 def _context_of(trajectory: Trajectory):  # type: ignore[no-untyped-def]

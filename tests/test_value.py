@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mario.engine import EngineConfig, build_engine
 from mario.engine.checkpoint import load_tokenizer
 from mario.engine.rows import Written, written
 from mario.errors import DataError, EngineError, StoreError, UsageError
@@ -29,6 +32,7 @@ from mario.types import (
     Observation,
     ObservationStatus,
     Problem,
+    Request,
     Sampling,
     Source,
     Span,
@@ -43,7 +47,7 @@ from mario.value.positions import step_ends
 from mario.value.score import Progress, _chunks
 from mario.value.shared import may_share, trees, visible
 from ovm_fixtures import tiny_ovm
-from tiny import tiny_model
+from tiny import EOS, tiny_model
 
 MODEL, PROMPT, SAID = Source.MODEL, Source.PROMPT, Source.INTERPRETER
 
@@ -94,6 +98,98 @@ def stored(root: Path, rows: Sequence[Trajectory], *, split: str = "dev") -> Pat
 
 def model_of(directory: Path, **options: Any) -> ValueModel:
     return ValueModel(ValueConfig(model=str(directory), dtype="float32", **options))
+
+
+# ---- values that a generator gives of its own turns
+
+
+def written_by(directory: Path, *, attempts: int = 12, dtype: str = "float32") -> list[Trajectory]:
+    """Attempts of two turns by the tiny network itself, more at once than its engine has rows."""
+    engine = build_engine(EngineConfig(model=str(directory), dtype=dtype, batch_size=5))  # type: ignore[arg-type]
+
+    async def one(i: int) -> Trajectory:
+        spans: tuple[Span, ...] = (Span(f"What is number {i // 3}?", PROMPT),)
+        values = []
+        for turn in range(2):
+            sampling = Sampling(temperature=1.0, max_new_tokens=10 + 3 * i)
+            made = await engine.generate(
+                Request(f"p{i // 3}", i % 3, turn, sampling, 100 * i + turn, spans, stop=("e",))
+            )
+            assert made.prompt_ids is not None
+            read = zip(spans, made.prompt_ids, strict=True)
+            spans = tuple(replace(span, token_ids=ids) for span, ids in read)
+            spans = (*spans, Span(made.text + (made.stop or ""), MODEL, made.token_ids))
+            spans = (*spans, Span(f"\nOutput: {i}\n", SAID)) if not turn else spans
+            values.append(made.value)
+        found = tuple(value for value in values if value is not None)
+        return replace(
+            attempt(i // 3, i % 3, 1, None),
+            spans=spans,
+            model=engine.name,
+            values=found if len(found) == len(values) else (),
+        )
+
+    async def all_of_them() -> list[Trajectory]:
+        try:
+            return list(await asyncio.gather(*(one(i) for i in range(attempts))))
+        finally:
+            await engine.close()
+
+    return asyncio.run(all_of_them())
+
+
+def test_a_generator_with_a_value_head_says_what_scoring_would(ovm: Path, tmp_path: Path) -> None:
+    rows = written_by(ovm)
+    assert sum(len(row.values) == 2 for row in rows) > len(rows) / 2
+    run = stored(tmp_path / "run", rows)
+    told = model_of(ovm, name="told")
+    asked = score_run(run, told)
+    silent = stored(tmp_path / "silent", [replace(row, values=()) for row in rows])
+    read = score_run(silent, model_of(ovm, name="told"))
+    assert asked.done == read.done == len(rows)
+    assert asked.tokens < read.tokens / 2
+    (ours,), (theirs,) = read_values(run), read_values(silent)
+    assert ours.logits.keys() == theirs.logits.keys()
+    for row in rows:
+        key = row.problem_id, row.sample_index
+        assert ours.logits[key] == pytest.approx(theirs.logits[key], abs=3e-5)
+        assert not row.values or ours.logits[key] == row.values
+
+
+def test_values_of_another_model_or_format_or_of_other_ids_are_not_taken(ovm: Path, tmp_path: Path) -> None:
+    rows = [row for row in written_by(ovm) if row.values]
+    assert score_run(stored(tmp_path / "same", rows), model_of(ovm)).tokens == 0
+    elsewhere = tmp_path / "under another name"
+    shutil.copytree(ovm, elsewhere)
+    assert score_run(stored(tmp_path / "moved", rows), model_of(elsewhere, name="x")).tokens == 0
+    other = tiny_ovm(tmp_path / "other", seed=5)
+    assert score_run(stored(tmp_path / "others", rows), model_of(other)).tokens > 0
+    coarse = ValueModel(ValueConfig(model=str(ovm), dtype="bfloat16"))
+    assert score_run(stored(tmp_path / "coarse", rows), coarse).tokens > 0
+    told = rows[0]
+    changes: dict[str, dict[str, Any]] = {
+        "an answer whose end token was not written": {"stop_reason": StopReason.ANSWERED, "answer": "1"},
+        "a turn that never came": {"spans": told.spans[:-1]},
+        "ids that are not known": {"spans": (*told.spans[:-1], replace(told.spans[-1], token_ids=None))},
+        "too few": {"values": told.values[:1]},
+    }
+    for name, change in changes.items():
+        if name.startswith("an answer") and told.spans[-1].token_ids[-1:] == (EOS,):  # type: ignore[index]
+            continue
+        assert score_run(stored(tmp_path / name, [replace(told, **change)]), model_of(ovm)).tokens > 0, name
+
+
+def test_in_bfloat16_a_generator_values_as_precisely_as_scoring(ovm: Path) -> None:
+    rows = [row for row in written_by(ovm, dtype="bfloat16") if row.values]
+    scorer = LocalScorer.load(ovm, dtype="bfloat16")
+    for row in rows:
+        found = model_of(ovm).row(row)
+        assert row.values == pytest.approx(scorer.score([found])[0], abs=0.5)
+        assert any(value != float(f"{value:.2g}") for value in row.values)  # not rounded to bfloat16's three digits
+
+
+def test_a_generator_without_a_value_head_gives_no_values(tmp_path: Path) -> None:
+    assert not any(row.values for row in written_by(tiny_model(tmp_path / "plain"), attempts=2))
 
 
 # ---- the network

@@ -83,7 +83,7 @@ def test_a_run_gets_the_same_values_over_http(ovm: Path, server: Pooling, tmp_pa
     score_run(run, model_of(ovm, name="here"))
     there = ValueModel(ValueConfig(model=str(ovm), name="there", endpoint=server.url, served="ovm"))
     score_run(run, there)
-    assert there.scorer.window == 1024
+    assert there.window == 1024
     there.close()
     here, remote = read_values(run)
     assert here.logits.keys() == remote.logits.keys()

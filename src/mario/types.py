@@ -138,7 +138,8 @@ class Completion:
 
     `token_ids` are the ids of `text` followed by those of `stop` (or of the end token), exactly as generated.
     `prompt_ids` are the ids the prompt was read as, one tuple for each span of the request.
-    Token counts are None where a server did not report them.
+    Token counts are None where a server did not report them. `value` is the raw logit of the model's own value head
+    after the last of `token_ids`, where it has such a head and was run on exactly these ids.
     """
 
     text: str
@@ -150,6 +151,7 @@ class Completion:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     seconds: float = 0.0
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,8 @@ class Trajectory:
     """The record of one attempt at one problem.
 
     `spans` hold the exact text in the inline formats, `messages` the exact conversation in the tool format;
-    `steps` are what was parsed from them. `answer` is None unless `stop_reason` is `ANSWERED`.
+    `steps` are what was parsed from them. `answer` is None unless `stop_reason` is `ANSWERED`. `values` are raw logits
+    of the generator's own value head, one for every turn; empty unless it gave all of them.
     """
 
     problem_id: str
@@ -173,6 +176,7 @@ class Trajectory:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     tags: Mapping[str, Any] = field(default_factory=dict)
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

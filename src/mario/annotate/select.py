@@ -281,7 +281,8 @@ def _row(index: Index, entry: Entry, config: SelectConfig, sources: int) -> Traj
         tags |= {"verdict": entry.reason, "correct": False}
     else:
         tags |= {"verdict": VerdictStatus.EQUIVALENT.value, "correct": True, "support": entry.support}
-    return replace(trajectory, steps=tuple(map(_timeless, trajectory.steps)), tags=tags)
+    # Values, like times, are not the same on every run, and of no use to training.
+    return replace(trajectory, steps=tuple(map(_timeless, trajectory.steps)), tags=tags, values=())
 
 
 def _timeless(step: Step) -> Step:

@@ -5,6 +5,9 @@ turn of the thread takes in what has arrived, decodes one token for every row, a
 waits for another to end. Greedy text does not depend on the batch except where two logits are equal to within rounding;
 sampled text depends on it no more than that, as each request draws from its own generator.
 
+A model with a value head values each reply at its last token. That token has been drawn, not read: the row stays for
+one more step, in which it is.
+
 Only `Request.sampling` decides how tokens are drawn: penalties and temperatures in a model's generation config are
 not applied. What it does not do: it keeps no keys and values from one request to the next.
 """
@@ -16,7 +19,7 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ import torch
 
 from mario.engine import chat, checkpoint
 from mario.engine.batch import Batch
+from mario.engine.head import ValueHead
 from mario.engine.protocol import TextListener, partial_stop
 from mario.engine.sampling import draw
 from mario.engine.tokens import TextStream, encode_spans
@@ -36,11 +40,14 @@ _LINGER_SECONDS = 0.002  # an idle engine waits this long after a request for ot
 class LocalEngine:
     """`protocol.Engine` over a loaded model and its tokenizer; `label` is what tables call it."""
 
-    def __init__(self, model: Any, tokenizer: Any, label: str, *, batch_size: int = 32) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, label: str, *, batch_size: int = 32, head: ValueHead | None = None
+    ) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._label = label
         self._batch_size = batch_size
+        self._head = head
         self._window: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self._vocabulary: int = model.get_input_embeddings().weight.shape[0]
         self._end_tokens = _end_tokens(model, tokenizer)
@@ -66,7 +73,8 @@ class LocalEngine:
         tokenizer = checkpoint.load_tokenizer(directory)
         loaded = checkpoint.load_model(directory, dtype=dtype, device=device)
         kind = str(loaded.dtype).removeprefix("torch.")
-        return cls(loaded, tokenizer, checkpoint.label(model, directory, kind), batch_size=batch_size)
+        head = ValueHead.of(directory, loaded)
+        return cls(loaded, tokenizer, checkpoint.label(model, directory, kind), batch_size=batch_size, head=head)
 
     @property
     def name(self) -> str:
@@ -103,6 +111,8 @@ class LocalEngine:
             self._arrived.put(None)
         if thread is not None:
             await asyncio.to_thread(thread.join)
+        if self._head is not None:
+            self._head.close()
 
     def _work(self) -> None:
         error: BaseException = EngineError("the engine was closed while this request ran")
@@ -148,13 +158,25 @@ class LocalEngine:
 
     def _advance(self) -> None:
         if self._running:
-            self._take(self._batch.step([job.stream.ids[-1] for job in self._running]), self._running)
+            logits = self._batch.step([job.last for job in self._running])
+            self._value([row for row, job in enumerate(self._running) if job.reply is not None])
+            self._take(logits, self._running)
+
+    def _value(self, rows: list[int]) -> None:
+        """Send the replies that were waiting for their value."""
+        if self._head is None or not rows:
+            return
+        for row, value in zip(rows, self._head.values(rows), strict=True):
+            job = self._running[row]
+            if job.reply is not None:
+                job.end(replace(job.reply, value=value))
 
     def _take(self, logits: Any, jobs: list[_Job]) -> None:
         """Give each job its next token and let go of the jobs that are done."""
         tokens = draw(logits, [job.request.sampling for job in jobs], [job.generator for job in jobs])
         for job, token in zip(jobs, tokens, strict=True):
-            self._extend(job, token)
+            if not job.done:
+                self._extend(job, token)
         for row in reversed(range(len(self._running))):
             job = self._running[row]
             if job.done or job.abandoned:
@@ -197,6 +219,7 @@ class LocalEngine:
         job.generator.manual_seed(request.seed)
 
     def _extend(self, job: _Job, token: int) -> None:
+        job.last = token
         if token in self._end_tokens:
             job.stream.finish()
             self._complete(job, FinishReason.STOP, () if job.stream.stop else (token,))
@@ -211,24 +234,26 @@ class LocalEngine:
         text = job.stream.text
         calls: tuple[Mapping[str, Any], ...] = ()
         token_ids = (*job.stream.token_ids(), *end)
-        job.done = True
         if job.request.tools:
             text, calls = chat.parse(self._tokenizer, text, job.prompt_text, job.request.tools)
         if job.streams:
             job.say(text)
-        job.send(
-            Completion(
-                text=text,
-                finish=finish,
-                stop=job.stream.stop,
-                tool_calls=calls,
-                token_ids=token_ids,
-                prompt_ids=job.prompt_ids,
-                prompt_tokens=len(job.prompt),
-                completion_tokens=len(job.stream.ids) + len(end),
-                seconds=time.monotonic() - job.began,
-            )
+        completion = Completion(
+            text=text,
+            finish=finish,
+            stop=job.stream.stop,
+            tool_calls=calls,
+            token_ids=token_ids,
+            prompt_ids=job.prompt_ids,
+            prompt_tokens=len(job.prompt),
+            completion_tokens=len(job.stream.ids) + len(end),
+            seconds=time.monotonic() - job.began,
         )
+        # Where the stop string ends inside a token the reply's ids are not those that were drawn.
+        if self._head is not None and token_ids and token_ids == (*job.stream.ids, *end):
+            job.reply = completion
+        else:
+            job.end(completion)
 
 
 @dataclass(eq=False)
@@ -246,6 +271,8 @@ class _Job:
     prompt: tuple[int, ...] = ()
     stream: TextStream = field(init=False)
     limit: int = 0  # tokens it may generate
+    last: int = 0  # the token drawn last
+    reply: Completion | None = None  # whole, but for its value
     said: int = 0  # characters its listener has heard
     done: bool = False
     abandoned: bool = False  # set by the waiter, read by the thread
@@ -254,6 +281,10 @@ class _Job:
         if len(text) > self.said:
             self.send(text[self.said :])
             self.said = len(text)
+
+    def end(self, completion: Completion) -> None:
+        self.done = True
+        self.send(completion)
 
     def send(self, item: str | Completion | BaseException) -> None:
         try:

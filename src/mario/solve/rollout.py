@@ -98,6 +98,7 @@ class Rollout:
     answer: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    values: tuple[float | None, ...] = ()
 
     @property
     def turn(self) -> int:
@@ -131,6 +132,7 @@ class Rollout:
             context=self.format.add_completion(self.context, completion),
             prompt_tokens=self.prompt_tokens + (completion.prompt_tokens or 0),
             completion_tokens=self.completion_tokens + (completion.completion_tokens or 0),
+            values=(*self.values, completion.value),
         )
         match move:
             case RunCode(thought, code):
@@ -153,6 +155,7 @@ class Rollout:
         return replace(self, context=context, steps=(*self.steps, step), pending=None)
 
     def _trajectory(self, reason: StopReason) -> Trajectory:
+        values = tuple(value for value in self.values if value is not None)
         return Trajectory(
             problem_id=self.problem.id,
             sample_index=self.sample_index,
@@ -166,6 +169,7 @@ class Rollout:
             messages=self.context.messages,
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
+            values=values if len(values) == len(self.values) else (),
         )
 
 

@@ -33,11 +33,6 @@ class Row:
 class Scorer(Protocol):
     """Whatever values prefixes."""
 
-    @property
-    def window(self) -> int | None:
-        """The longest row it takes, where that is known."""
-        ...
-
     def score(self, rows: Sequence[Row]) -> list[tuple[float, ...]]:
         """The logits of each row at its places.
 
@@ -59,7 +54,6 @@ class LocalScorer:
             model.score.float().register_forward_pre_hook(lambda _, args: (args[0].float(),))
         self._vocabulary: int = model.get_input_embeddings().weight.shape[0]
         self._shares = may_share(model.config.get_text_config())
-        self.window: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
     @classmethod
     def load(

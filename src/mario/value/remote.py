@@ -33,11 +33,9 @@ class RemoteScorer:
         concurrency: int = 32,
         timeout_seconds: float = 600.0,
         max_retries: int = 10,
-        window: int | None = None,
     ) -> None:
         import openai
 
-        self.window = window
         self._model = model
         self._url = base_url(endpoint)
         parts = urlsplit(self._url)

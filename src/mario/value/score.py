@@ -21,6 +21,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from mario.errors import DataError, StoreError, UsageError
 from mario.provenance import file_hash, from_json, make_manifest
 from mario.store.jsonl import AppendLog, dump_line, read_jsonl, storing, write_json
 from mario.store.run import adopt
-from mario.types import Trajectory, Value
+from mario.types import Source, Trajectory, Value
 from mario.value.checkpoint import OvmCard, read_card, write_card
 from mario.value.model import LocalScorer, Row, Scorer, check_value_model
 from mario.value.positions import step_ends
@@ -103,6 +104,7 @@ class ValueModel:
         self.card = read_card(self.directory)
         self.name = config.name or self.directory.resolve().name
         self.tokenizer = checkpoint.load_tokenizer(self.directory)
+        self.window = _window(self.directory)
         self._scorer: Scorer | None = None
 
     @property
@@ -121,7 +123,6 @@ class ValueModel:
                     config.endpoint,
                     api_key_env=config.api_key_env,
                     concurrency=config.concurrency,
-                    window=_window(self.directory),
                 )
         return self._scorer
 
@@ -137,22 +138,40 @@ class ValueModel:
         return Row(found.input_ids, step_ends(found))
 
     def values(self, trajectories: list[Trajectory], progress: Progress) -> list[Value]:
-        """One `Value` a trajectory, without logits for what is too long or cannot be written."""
+        """One `Value` a trajectory, without logits for what is too long or cannot be written.
+
+        What this very model gave of its own turns while it wrote them is taken as it is.
+        """
         rows: list[tuple[int, Row]] = []
-        scorer = self.scorer
-        window = scorer.window or _UNBOUNDED
+        logits: dict[int, tuple[float, ...]] = {}
         for index, trajectory in enumerate(trajectories):
             with contextlib.suppress(ValueError):
                 row = self.row(trajectory)
-                if len(row.input_ids) <= window:
+                if self._wrote(trajectory, row):
+                    logits[index] = trajectory.values
+                elif len(row.input_ids) <= (self.window or _UNBOUNDED):
                     rows.append((index, row))
         began = time.monotonic()
-        scored = scorer.score([row for _, row in rows])
+        scored = self.scorer.score([row for _, row in rows]) if rows else []
         progress.seconds += time.monotonic() - began
         progress.tokens += sum(len(row.input_ids) for _, row in rows)
-        progress.unvalued += len(trajectories) - len(rows)
-        logits = {index: found for (index, _), found in zip(rows, scored, strict=True)}
+        logits |= {index: found for (index, _), found in zip(rows, scored, strict=True)}
+        progress.unvalued += len(trajectories) - len(logits)
         return [Value(t.problem_id, t.sample_index, logits.get(i, ())) for i, t in enumerate(trajectories)]
+
+    def _wrote(self, trajectory: Trajectory, row: Row) -> bool:
+        """Whether a trajectory's own values are this model's, in this number format, at the places of this row."""
+        finished = [span.source for span in trajectory.spans[-1:]] == [Source.MODEL]
+        if not trajectory.values or not finished or self.config.endpoint is not None:
+            return False
+        ids = tuple(token for span in trajectory.spans for token in span.token_ids or ())
+        engine = trajectory.model.rpartition(" [")[2]
+        return engine == self._engine and row.input_ids == ids and len(row.places) == len(trajectory.values)
+
+    @cached_property
+    def _engine(self) -> str:
+        """Fingerprint and number format, as they end the name of an engine over the same files, wherever those lie."""
+        return checkpoint.label(str(self.directory), self.directory, _dtype(self.config)).rpartition(" [")[2]
 
     def close(self) -> None:
         if self._scorer is not None:
@@ -187,7 +206,7 @@ def score_run(run: Path, model: ValueModel, on_progress: Listener = lambda _: No
     if progress.unvalued == progress.total:
         first = next(_trajectories(shards[0]))
         model.row(first)  # says why, where it is not the length
-        raise DataError(f"{run}: no attempt fits the window of {model.name}, {model.scorer.window} tokens")
+        raise DataError(f"{run}: no attempt fits the window of {model.name}, {model.window} tokens")
     return progress
 
 
