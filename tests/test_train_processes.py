@@ -19,6 +19,7 @@ import os
 import socket
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,14 @@ def test_fsdp_in_bfloat16_is_near_one_process(tmp_path: Path) -> None:
     alone, shared = lines(tmp_path / "one"), lines(tmp_path / "two")
     assert [line["loss"] for line in shared] == pytest.approx([line["loss"] for line in alone], rel=1e-2)
     assert [line["value_loss"] for line in shared] == pytest.approx([line["value_loss"] for line in alone], rel=2e-2)
+
+
+@pytest.mark.parametrize("size", ["7b", "34b"])
+def test_the_protocol_finds_what_several_gpus_trained(size: str) -> None:
+    """The settings for `mario train` are those of the stage, so `mario run` takes the directory for its own."""
+    alone = tomllib.loads((RECIPES / f"sft-{size}.toml").read_text())
+    stage = tomllib.loads((RECIPES.parent / f"mario-{size}.toml").read_text())["stages"]["sft"]
+    assert alone == {name: setting for name, setting in stage.items() if name not in ("verb", "data")}
 
 
 @pytest.mark.parametrize(
