@@ -19,7 +19,9 @@ from typing import Any
 
 import pytest
 
-from mario.report import build_report
+from mario.estimate import wilson
+from mario.provenance import make_manifest, to_json
+from mario.report import TrainingRun, build_report
 from report_samples import HOSTILE, four_runs, hostile_run
 
 CHROMIUM = next(
@@ -120,6 +122,20 @@ def test_everything_is_drawn_and_nothing_is_refused(report: str, tmp_path: Path)
     assert got["seen"]["lines"] == 4
     assert got["seen"]["fits"]
     assert got["seen"]["rows"] == 50  # the rest waits behind a button
+
+
+def test_a_training_run_is_drawn_without_attempts(tmp_path: Path) -> None:
+    metrics = [{"step": i, "loss": 4 / i, "tokens": 100 * i, "seconds": i} for i in range(1, 30)]
+    metrics[-1]["heldout"] = to_json(wilson(6, 10))
+    run = TrainingRun("model", make_manifest("sft", {"model": "tiny"}, inputs={}, seeds={}), metrics)
+    got = drive(
+        build_report("Trained", [], [run]),
+        """return { plots: all(".plot .main-svg").length, lines: all(".scatterlayer .trace").length,
+          fits: document.documentElement.scrollWidth <= innerWidth };""",
+        tmp_path,
+    )
+    assert got["faults"] == [] and got["refused"] == []
+    assert got["seen"]["plots"] >= 1 and got["seen"]["lines"] == 3 and got["seen"]["fits"]
 
 
 def test_filters_list_what_they_say_and_keep_it_in_the_address(report: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`mario report`: evaluations as one self-contained page."""
+"""`mario report`: evaluations and training runs as one self-contained page."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 
 from mario.cli.arguments import Parser, add_settings, resolve
 from mario.cli.progress import say
-from mario.errors import UsageError
+from mario.errors import DataError, UsageError
 from mario.evaluate import read_results
-from mario.report import ReportRun, build_report, summary_table
+from mario.report import ReportRun, TrainingRun, build_report, summary_table, training_table
 from mario.report.tables import Table
+from mario.report.training import KINDS, read_metrics
 from mario.store.jsonl import storing
+from mario.store.run import read_manifest
 from mario.value.calibrate import sigmoid
 
 
@@ -19,7 +21,7 @@ from mario.value.calibrate import sigmoid
 class ReportConfig:
     """The page.
 
-    runs: output directories of mario evaluate, in the order they shall stand
+    runs: output directories of mario evaluate and of mario train, in the order they shall stand
     title: of the page
     """
 
@@ -30,10 +32,11 @@ class ReportConfig:
 def run(argv: list[str]) -> int:
     parser = Parser(
         prog="mario report",
-        description="One self-contained page: tables, plots, and every trajectory to browse.",
+        description="One self-contained page: tables, plots, and every trajectory to browse. Of training runs, done\n"
+        "or not, the curve of the loss and of the held-out problems solved.",
         epilog="example: mario report runs/base runs/trained --out report.html",
     )
-    parser.add_argument("runs", nargs="*", type=Path, help="output directories of mario evaluate")
+    parser.add_argument("runs", nargs="*", type=Path, help="output directories of mario evaluate and mario train")
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE")
     add_settings(parser, ReportConfig, skip=("runs",))
     args = parser.parse(argv)
@@ -46,14 +49,35 @@ def run(argv: list[str]) -> int:
 def make_report(config: ReportConfig, out: Path) -> str:
     """Write the page; returns its main table as text."""
     if not config.runs:
-        raise UsageError("no runs given; name the output directories of mario evaluate")
+        raise UsageError("no runs given; name the output directories of mario evaluate or mario train")
     short = len({root.name for root in config.runs}) == len(config.runs)
-    runs = [_read(root, root.name if short else "/".join(root.parts[-2:])) for root in config.runs]
-    page = build_report(config.title, runs)
+    named = [(root, root.name if short else "/".join(root.parts[-2:])) for root in config.runs]
+    found = [_trained(root, name) or _read(root, name) for root, name in named]
+    runs = [run for run in found if isinstance(run, ReportRun)]
+    trained = [run for run in found if isinstance(run, TrainingRun)]
+    page = build_report(config.title, runs, trained)
     with storing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(page, encoding="utf-8", errors="backslashreplace")
-    return _columns(summary_table(runs))
+    tables = [summary_table(runs)] * bool(runs) + [training_table(trained)] * bool(trained)
+    return "\n\n".join(map(_columns, tables))
+
+
+def _trained(root: Path, name: str) -> TrainingRun | None:
+    """What a directory's manifest says is a training run, done or not; None where it says otherwise or is missing.
+
+    Raises:
+        DataError: no step is done yet.
+    """
+    if not (root / "metrics.jsonl").exists():
+        return None
+    manifest = read_manifest(root)
+    if manifest.kind not in KINDS:
+        return None
+    lines = read_metrics(root)
+    if not lines:
+        raise DataError(f"{root}: no step of this training run is done yet; wait for the first")
+    return TrainingRun(name, manifest, lines)
 
 
 def _read(root: Path, name: str) -> ReportRun:

@@ -7,7 +7,7 @@ same runs give the same bytes. What this module does not do: statistics (`evalua
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -38,33 +38,43 @@ from mario.report.tables import (
     summary_table,
     tokens_table,
 )
+from mario.report.training import KINDS, TrainingRun, curve_table, solved, training_figure, training_table
 
 Piece = tuple[str, bool]  # text of the headline, and whether it is the number to read first
 
 
-def build_report(title: str, runs: Sequence[ReportRun], *, max_attempts: int = 20_000) -> str:
+def build_report(
+    title: str, runs: Sequence[ReportRun], trained: Sequence[TrainingRun] = (), *, max_attempts: int = 20_000
+) -> str:
     """One self-contained HTML page of these runs, in the order given; the last run's model makes the headline.
+
+    `trained` are training runs to show beside them, or alone.
 
     `max_attempts` bounds what can be browsed (about 2 kB each), not what is counted; the page says what it left out.
 
     Raises:
         UsageError: two runs have one name.
     """
-    names = [run.name for run in runs]
+    names = [run.name for run in runs] + [run.name for run in trained]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UsageError(f"two runs are named {twice!r}; give each run of a report a name of its own")
+    curves = [(f"training-{i}", run) for i, run in enumerate(trained)]
+    learnt: dict[str, Any] = {
+        "training": training_table(trained),
+        "tried_on_the_way": any(solved(run.lines) for run in trained),
+        "training_runs": [(name, run, curve_table(run.lines)) for name, run in curves],
+    }
+    drawn = {name: training_figure(run.lines) for name, run in curves}
     if not runs:
-        empty = {"title": title, "meta": [], "headline": [("There are no runs to report.", False)], "runs": []}
-        return document(title, render("mario.report", "report.html.j2", **empty), styles=[_own("report.css")])
-
+        return _without_evaluations(title, trained, learnt, drawn)
     axis = axis_of(runs)
     paired = pairs(runs)
     whole = [pair for pair in paired if pair.split is None]
     by_difficulty = difficulty_figures(runs, axis) if axis else []
     by_share = [(f"shares-{k}", kinds) for k, kinds in enumerate(shares(runs)) if kinds.kinds]
     figures = {f"difficulty-{k}": figure for k, (_, figure) in enumerate(by_difficulty)}
-    figures |= {name: shares_figure(kinds, runs) for name, kinds in by_share} | {"tokens": tokens_figure(runs)}
+    figures |= drawn | {name: shares_figure(kinds, runs) for name, kinds in by_share} | {"tokens": tokens_figure(runs)}
     sampled_runs = [(f"curves-{i}", run) for i, run in enumerate(runs) if any(run.curves.values())]
     valued = [(f"{i}-{j}", run, name) for i, run in enumerate(runs) for j, name in enumerate(run.quality)]
     figures |= {name: curves_figure(run.curves) for name, run in sampled_runs}
@@ -95,7 +105,8 @@ def build_report(title: str, runs: Sequence[ReportRun], *, max_attempts: int = 2
         share_figures=[(name, kinds.title, kinds.table(runs)) for name, kinds in by_share],
         tokens=tokens_table(runs),
         facts=_facts(runs),
-        recipes=[(run, _recipe(run)) for run in runs if run.manifest],
+        recipes=_recipes([*runs, *trained]),
+        **learnt,
     )
     data = attempts(runs, axis, max_attempts) | {"figures": figures, "pairs": [_flips(pair, runs) for pair in whole]}
     return document(
@@ -106,6 +117,54 @@ def build_report(title: str, runs: Sequence[ReportRun], *, max_attempts: int = 2
         scripts=[_own("report.js")],
         data={"report-data": data},
     )
+
+
+def _without_evaluations(
+    title: str, trained: Sequence[TrainingRun], learnt: Mapping[str, Any], figures: Mapping[str, Any]
+) -> str:
+    body = render(
+        "mario.report",
+        "report.html.j2",
+        title=title,
+        meta=_meta(trained) if trained else [],
+        headline=training_headline(trained),
+        runs=[],
+        facts=_facts(trained),
+        recipes=_recipes(trained),
+        **learnt,
+    )
+    return document(
+        title,
+        body,
+        libraries=("plotly",) if trained else (),
+        styles=[_own("report.css")],
+        scripts=[_own("report.js")] if trained else (),
+        data={"report-data": {"figures": figures}} if trained else None,
+    )
+
+
+def training_headline(trained: Sequence[TrainingRun]) -> list[Piece]:
+    """What the last training run came to."""
+    if not trained:
+        return [("There are no runs to report.", False)]
+    run = trained[-1]
+    first, last = run.lines[0], run.lines[-1]
+    pieces: list[Piece] = [
+        (f"{run.base}, {KINDS[run.manifest.kind]}: the loss went from {first['loss']:.3f} to ", False),
+        (f"{run.final_loss:.3f}", True),
+        (f" in {last['step']:,} steps and {last['tokens']:,} tokens", False),
+    ]
+    if not run.is_done:
+        pieces.append((", and it has not ended", False))
+    tried = solved(run.lines)
+    if tried:
+        rate = tried[-1][1]
+        pieces += [
+            ("; of the held-out problems it then solved ", False),
+            (percent(rate), True),
+            (f" (n = {rate.n})", False),
+        ]
+    return [*pieces, (".", False)]
 
 
 def headline(runs: Sequence[ReportRun], paired: Sequence[Pair]) -> list[Piece]:
@@ -151,7 +210,11 @@ def _flips(pair: Pair, runs: Sequence[ReportRun]) -> dict[str, Any]:
     return {"first": pair.first, "second": pair.second, "only_first": only_first, "only_second": only_second}
 
 
-def _meta(runs: Sequence[ReportRun]) -> list[str]:
+Ran = ReportRun | TrainingRun
+Facts = tuple[tuple[str, Callable[[Any], str]], ...]
+
+
+def _meta(runs: Sequence[Ran]) -> list[str]:
     """The line under the title: what all runs have in common, or of the first with the number of others."""
     facts = dict(_facts(runs))
     shown = [facts[name] for name in ("Code", "Date", "Hardware") if name in facts]
@@ -161,21 +224,23 @@ def _meta(runs: Sequence[ReportRun]) -> list[str]:
     ]
 
 
-def _facts(runs: Sequence[ReportRun]) -> list[tuple[str, list[str]]]:
+def _facts(runs: Sequence[Ran]) -> list[tuple[str, list[str]]]:
     """Name and value of everything that shaped the runs; one line where all agree, else a line for each."""
-    facts: tuple[tuple[str, Callable[[ReportRun], str]], ...] = (
-        ("Model", lambda run: run.model_label),
-        ("Decoding", _decoding),
+    of_evaluations: Facts = (("Model", lambda run: run.model_label), ("Decoding", _decoding))
+    of_any: Facts = (
         ("Seeds", lambda run: _pairs(run.manifest.seeds) if run.manifest else ""),
         ("Code", _code),
         ("Date", lambda run: run.manifest.started[:10] if run.manifest else ""),
         ("Wall time", lambda run: f"{run.manifest.seconds:,.0f} s" if run.manifest and run.manifest.seconds else ""),
         ("Hardware", _hardware),
+    )
+    after: Facts = (
         ("Counts", lambda run: _pairs(run.manifest.counts) if run.manifest else ""),
         ("Command", lambda run: run.command or ""),
     )
+    evaluated = any(isinstance(run, ReportRun) for run in runs)
     found = []
-    for name, of in facts:
+    for name, of in (*of_evaluations, *of_any, *after) if evaluated else of_any:
         values = [of(run) for run in runs]
         if len(set(values)) == 1:
             lines = values[:1]
@@ -200,7 +265,7 @@ def _decoding(run: ReportRun) -> str:
     return "; ".join([*kinds, f"{samples} a problem, {', '.join(formats)} format"]) if kinds else ""
 
 
-def _code(run: ReportRun) -> str:
+def _code(run: Ran) -> str:
     if run.manifest is None:
         return ""
     code = run.manifest.code
@@ -208,7 +273,7 @@ def _code(run: ReportRun) -> str:
     return f"mario {code.get('version', 'unknown')}{commit}{' with changes not committed' if code.get('dirty') else ''}"
 
 
-def _hardware(run: ReportRun) -> str:
+def _hardware(run: Ran) -> str:
     if run.manifest is None:
         return ""
     parts = dict(run.manifest.hardware)
@@ -223,7 +288,11 @@ def _pairs(values: Any) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
-def _recipe(run: ReportRun) -> str:
+def _recipes(runs: Sequence[Ran]) -> list[tuple[Ran, str]]:
+    return [(run, _recipe(run)) for run in runs if run.manifest]
+
+
+def _recipe(run: Ran) -> str:
     manifest = to_json(run.manifest)
     kept = {name: manifest[name] for name in ("kind", "recipe", "inputs", "packages", "hardware") if name in manifest}
     return json.dumps(kept, indent=2, ensure_ascii=False)

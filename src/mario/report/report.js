@@ -6,7 +6,11 @@
   const PAGE = 50;
   const OUTCOMES = { correct: "✓ correct", wrong: "✗ wrong", unscored: "– unscored" };
   const report = show.data("report-data");
-  if (!report.attempts) return;
+
+  // ---- figures
+  for (const place of document.querySelectorAll("[data-figure]")) show.figure(place, report.figures[place.dataset.figure]);
+
+  if (!report.attempts) return; // a page of training runs alone
   const { runs, problems, attempts, pairs } = report;
   const byProblem = new Map();
   attempts.forEach((attempt) => {
@@ -14,9 +18,6 @@
     if (!byProblem.has(id)) byProblem.set(id, []);
     byProblem.get(id).push(attempt);
   });
-
-  // ---- figures
-  for (const place of document.querySelectorAll("[data-figure]")) show.figure(place, report.figures[place.dataset.figure]);
 
   // ---- filters
   const anchor = (id) => "#" + encodeURI(id.toWellFormed()); // a lone surrogate has no place in an address

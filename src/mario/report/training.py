@@ -1,18 +1,50 @@
 """The curve of a training run: its loss, and what it solved of held-out problems on the way.
 
-Pure functions of the lines of `metrics.jsonl`; the figure is plotly's JSON, as in `figures`.
+Pure functions of a trained directory's manifest and of the lines of its `metrics.jsonl`; a run that still trains has
+both too. The figure is plotly's JSON, as in `figures`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mario.estimate import Estimate
+from mario.provenance import from_json
 from mario.report.figures import Figure, plot_axis, plot_layout
+from mario.report.tables import NONE, Cell, Table, percent
 from mario.store import read_jsonl
+from mario.types import Manifest
 
+KINDS = {"sft": "fine-tuning", "ovm": "writing and valuing", "lm": "plain text"}  # of manifests, and their names
 _SMOOTH = 20  # points that a mean runs over, at most a twentieth of the curve
+_PARTS = {"lm_loss": ("language loss", "var(--c2)", "dash"), "value_loss": ("value loss", "var(--c3)", "dashdot")}
+_MOST_POINTS = 2000  # of a curve; a longer one is drawn by every second, third, … step
+_ROWS = 12  # of the table of the curve
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """A trained directory, or one that still trains: `lines` are its metrics, a step each."""
+
+    name: str
+    manifest: Manifest
+    lines: Sequence[Mapping[str, Any]]
+
+    @property
+    def is_done(self) -> bool:
+        return self.manifest.seconds is not None
+
+    @property
+    def final_loss(self) -> float:
+        """A mean over the last steps: one of them alone is mostly chance."""
+        return running_mean([line["loss"] for line in self.lines])[-1]
+
+    @property
+    def base(self) -> str:
+        return str(self.manifest.recipe.get("model", "unknown"))
 
 
 def read_metrics(directory: Path) -> list[dict[str, Any]]:
@@ -25,11 +57,67 @@ def read_metrics(directory: Path) -> list[dict[str, Any]]:
     return [line for _, line in read_jsonl(path)] if path.exists() else []
 
 
+def training_table(runs: Sequence[TrainingRun]) -> Table:
+    """A row a run: what it learnt from, how far it came, and how sure the held-out problems make that."""
+    losses = ("loss, first step", "mean at the end")
+    header = ("training run", "kind", "base", "steps", "tokens", *losses, "held out (95 %)", "n", "time")
+    return Table(header, tuple(_row(run) for run in runs))
+
+
+def _row(run: TrainingRun) -> tuple[Cell, ...]:
+    first, last = run.lines[0], run.lines[-1]
+    steps = f"{last['step']:,}" if run.is_done else f"{last['step']:,} so far"
+    tried = solved(run.lines)
+    return (
+        Cell(run.name, number=False),
+        Cell(KINDS[run.manifest.kind], number=False),
+        Cell(run.base, number=False),
+        Cell(steps),
+        Cell(f"{last['tokens']:,}"),
+        Cell(f"{first['loss']:.3f}"),
+        Cell(f"{run.final_loss:.3f}"),
+        Cell(percent(tried[-1][1]) if tried else NONE),
+        Cell(str(tried[-1][1].n) if tried else NONE),
+        Cell(f"{last['seconds']:,.0f} s"),
+    )
+
+
+def curve_table(lines: Sequence[Mapping[str, Any]]) -> Table:
+    """The curve at some steps: every one at which problems were solved, if they are few, and steps evenly apart."""
+    parts = [part for part in _PARTS if part in lines[0]]
+    means = {name: running_mean([line[name] for line in lines]) for name in ("loss", *parts)}
+    rates = dict(solved(lines))
+    even = {round(i * (len(lines) - 1) / (_ROWS - 1)) for i in range(_ROWS)}
+    shown = sorted(even | {i for i, line in enumerate(lines) if line["tokens"] in rates and len(rates) <= _ROWS})
+    rows = []
+    for i in shown:
+        line = lines[i]
+        rate = rates.get(line["tokens"])
+        rows.append(
+            (
+                Cell(f"{line['step']:,}"),
+                Cell(f"{line['tokens']:,}"),
+                *(Cell(f"{means[name][i]:.3f}") for name in means),
+                *((Cell(percent(rate) if rate else NONE),) if rates else ()),
+            )
+        )
+    names = ("loss, running mean", *(_PARTS[part][0] for part in parts), *(("held out (95 %)",) if rates else ()))
+    return Table(("step", "tokens", *names), tuple(rows))
+
+
 def training_figure(lines: Sequence[Mapping[str, Any]]) -> Figure:
-    """Loss against tokens (each step faint, a running mean over it), and accuracy with intervals on the right."""
+    """Loss against tokens (each step faint, a running mean over it), and accuracy with intervals on the right.
+
+    Where a loss has parts, their running means stand below it.
+    """
+    tried = solved(lines)
+    parts = {part: running_mean([line[part] for line in lines]) for part in _PARTS if part in lines[0]}
+    mean = running_mean([line["loss"] for line in lines])
+    drawn = range(0, len(lines), -(-len(lines) // _MOST_POINTS))
+    lines = [lines[i] for i in drawn]
     seen = [line["tokens"] for line in lines]
     losses = [line["loss"] for line in lines]
-    name = {"color": "var(--c0)"}
+    first = {"color": "var(--c0)"}
     traces: list[dict[str, Any]] = [
         {
             "type": "scatter",
@@ -38,7 +126,7 @@ def training_figure(lines: Sequence[Mapping[str, Any]]) -> Figure:
             "x": seen,
             "y": losses,
             "opacity": 0.35,
-            "line": {**name, "width": 1},
+            "line": {**first, "width": 1},
             "hovertemplate": "%{x:,} tokens: loss %{y:.3f}<extra></extra>",
         },
         {
@@ -46,15 +134,27 @@ def training_figure(lines: Sequence[Mapping[str, Any]]) -> Figure:
             "mode": "lines",
             "name": "loss, running mean",
             "x": seen,
-            "y": running_mean(losses),
-            "line": {**name, "width": 2.2},
+            "y": [mean[i] for i in drawn],
+            "line": {**first, "width": 2.2},
             "hoverinfo": "skip",
         },
     ]
-    layout = plot_layout(320, plot_axis("Tokens"), plot_axis("Loss", rangemode="tozero"))
-    tried = [(line["tokens"], line["heldout"]) for line in lines if "heldout" in line]
+    for part, values in parts.items():
+        name, colour, dash = _PARTS[part]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": name,
+                "x": seen,
+                "y": [values[i] for i in drawn],
+                "line": {"color": colour, "dash": dash, "width": 1.8},
+                "hovertemplate": f"%{{x:,}} tokens: {name} %{{y:.3f}}<extra></extra>",
+            }
+        )
+    layout = plot_layout(340, plot_axis("Tokens"), plot_axis("Loss", rangemode="tozero"))
     if tried:
-        traces.append(_solved(tried))
+        traces.append(_solved_trace(tried))
         layout["yaxis2"] = plot_axis("Held-out problems solved", range=[-4, 104], ticksuffix=" %", dtick=25) | {
             "overlaying": "y",
             "side": "right",
@@ -63,26 +163,31 @@ def training_figure(lines: Sequence[Mapping[str, Any]]) -> Figure:
     return {"data": traces, "layout": layout | {"showlegend": True, "legend": {"orientation": "h", "y": -0.25}}}
 
 
-def _solved(tried: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, Any]:
+def solved(lines: Sequence[Mapping[str, Any]]) -> list[tuple[int, Estimate]]:
+    """Tokens seen, and the held-out problems solved then."""
+    return [(line["tokens"], from_json(Estimate, line["heldout"])) for line in lines if "heldout" in line]
+
+
+def _solved_trace(tried: Sequence[tuple[int, Estimate]]) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines+markers",
         "name": "held-out problems solved",
         "yaxis": "y2",
         "x": [tokens for tokens, _ in tried],
-        "y": [100 * rate["value"] for _, rate in tried],
+        "y": [100 * rate.value for _, rate in tried],
         "error_y": {
             "type": "data",
             "symmetric": False,
-            "array": [100 * (rate["high"] - rate["value"]) for _, rate in tried],
-            "arrayminus": [100 * (rate["value"] - rate["low"]) for _, rate in tried],
+            "array": [100 * (rate.high - rate.value) for _, rate in tried],
+            "arrayminus": [100 * (rate.value - rate.low) for _, rate in tried],
             "color": "var(--c1)",
             "thickness": 1.4,
             "width": 4,
         },
         "line": {"color": "var(--c1)", "dash": "dot", "width": 1.6},
         "marker": {"color": "var(--c1)", "size": 8},
-        "text": [f"{100 * rate['value']:.0f} % of {rate['n']}" for _, rate in tried],
+        "text": [f"{100 * rate.value:.0f} % of {rate.n}" for _, rate in tried],
         "hovertemplate": "%{x:,} tokens: %{text}<extra></extra>",
     }
 
