@@ -20,7 +20,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 _ONE_QUERY = "mario_one_query"  # the name of our attention in a model's configuration, while a step is computed
-_PIECE_BYTES = 4 * 2**20  # keys read together: they stay in a cache, and the heap gives their place out again
+_PIECE_BYTES = 2**20  # keys read together: they stay in a cache, and the heap gives their place out again
 _MORE_THAN_A_MASK = ("softcap", "s_aux", "position_bias", "cache")
 
 
