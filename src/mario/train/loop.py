@@ -42,6 +42,7 @@ from mario.train.directory import adopt, check_space, claim, quiet, translated
 from mario.train.encode import EncodedRow
 from mario.train.processes import connect, is_first, loading_device, own_device, sharing, together, whole
 from mario.train.publish import card, dress, licence_of
+from mario.train.track import Tracker
 from mario.types import Manifest
 
 if TYPE_CHECKING:
@@ -233,6 +234,7 @@ def _train(
         resumed=resumed,
         on_progress=on_progress,
         judge=judge,
+        tracker=Tracker(config.track, out, manifest) if config.track != "none" and is_first() else None,
     )
     with contextlib.closing(keeper), translated(out), quiet():
         trainer = make_trainer(task, config, network, device, plan, keeper, out)
@@ -325,21 +327,22 @@ def make_trainer(task: Task, config: SftConfig, network: Any, device: str, plan:
         logging_steps=1,
         logging_nan_inf_filter=False,  # a loss that is not finite stops the run
         save_strategy="no",  # the keeper asks for checkpoints, by time
-        report_to=config.track,
-        run_name=out.name,
+        report_to="none",  # the keeper tells a dashboard
         log_level="error",
         disable_tqdm=True,
         dataloader_pin_memory=False,
         ddp_find_unused_parameters=False,
     )
     arguments._n_gpu = min(1, arguments.n_gpu)  # several visible GPUs would otherwise split every micro-batch
+    ours_is_another = config.packing or (device == "cpu" and arguments.bf16)
+    attention = attention_for(network, plan.rows, packing=config.packing) if ours_is_another else None
     trainer = task.trainer(
         model=network,
         args=arguments,
         train_dataset=StepDataset(plan.rows, plan.steps, packing=config.packing),
         callbacks=[keeper],
         warmup_steps=int(config.warmup_fraction * len(plan.steps)),
-        attention=attention_for(network, plan.rows) if config.packing else None,
+        attention=attention,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
