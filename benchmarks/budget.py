@@ -121,7 +121,11 @@ def drawn(shape: tuple[float, float], variety: float) -> Known:
 
 
 def learnt(outcomes: Outcomes, groups: Mapping[str, str]) -> list[Known]:
-    """How a stored pool's pass rates and programs are spread, each group's apart, as all of its samples tell."""
+    """How a stored pool's pass rates and programs are spread, each group's apart, as all of its samples tell.
+
+    Programs are taken to come as in a Chinese restaurant, as the policy does. A pupil of few, equally likely programs
+    brings new ones sooner than that, and then `least` of this is no bound: see `surely`.
+    """
     tallies = []
     for name, row in outcomes.items():
         programs = [program for program in row if program]
@@ -148,6 +152,15 @@ def least(kinds: Sequence[Known], k: int, depth: int) -> float:
         left, right = high - 0.618 * (high - low), low + 0.618 * (high - low)
         low, high = (left, high) if bound(left) < bound(right) else (low, right)
     return bound(low) / k
+
+
+def surely(outcomes: Outcomes) -> int:
+    """Samples of a rule that misses no row and cannot see ahead: up to a problem's last wanted program, or all."""
+    total = 0
+    for row in outcomes.values():
+        firsts = sorted({program: index for index, program in reversed(list(enumerate(row))) if program}.values())
+        total += firsts[TARGET - 1] + 1 if len(firsts) >= TARGET else len(row)
+    return total
 
 
 def _one_problem(kind: Known, depth: int, price: float | None) -> float:
@@ -197,7 +210,8 @@ def show_stored(path: Path, figures: Path | None) -> None:
     groups = {line["problem"]: str(line["steps"]) for line in lines}
     exhaustive = BudgetConfig(max_samples=depth, min_gain=0)
     plain, grouped = adaptive(everything, exhaustive), adaptive(everything, exhaustive, groups)
-    print("in brackets: the least that any rule can expect that knows how this pool's pass rates are spread")
+    print("in brackets: the least that any rule can expect that knows this pool's spread of pass rates and varieties,")
+    print("if programs come as in a Chinese restaurant")
     print("\n| k | rows | samples: fixed | adaptive | adaptive, steps known |\n| ---: | ---: | ---: | ---: | ---: |")
     kinds = (learnt(everything, {}), learnt(everything, groups))
     for k in range(1, depth + 1):
@@ -206,7 +220,10 @@ def show_stored(path: Path, figures: Path | None) -> None:
         bounds = [least(kind, k, depth) for kind in kinds]
         cells = [f"{100 * need / used:.0f} % ({100 * low:.0f})" for need, low in zip(needs, bounds, strict=True)]
         print(f"| {k} | {rows} | {used:,} | {' | '.join(cells)} |", flush=True)
-    print("\nstops by itself at", stopping(everything, depth), "of the samples; steps known:", end=" ")
+    sure = surely(everything)
+    share = 100 * sure / (depth * len(everything))
+    print(f"\nno rule that sees nothing ahead is sure of all rows with less than {sure:,} samples ({share:.1f} %)")
+    print("stops by itself at", stopping(everything, depth), "of the samples; steps known:", end=" ")
     print(stopping(everything, depth, groups))
     if figures:
         fixed = [(float(k * len(everything)), float(rows_of(everything, k))) for k in range(depth + 1)]
