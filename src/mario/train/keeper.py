@@ -26,6 +26,7 @@ from mario.estimate import Estimate
 from mario.provenance import from_json, to_json
 from mario.store.jsonl import AppendLog, dump_line, storing
 from mario.train.processes import agreed, is_first, together
+from mario.train.track import Tracker
 
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.jsonl"
@@ -72,14 +73,19 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
         resumed: Path | None,
         on_progress: Listener | None,
         judge: Judge = lambda _: None,
+        tracker: Tracker | None = None,
     ) -> None:
-        """`tokens_at_step[n]` are the tokens seen after n steps (0 at 0). The time of `judge` is no training time."""
+        """`tokens_at_step[n]` are the tokens seen after n steps (0 at 0). The time of `judge` is no training time.
+
+        `tracker` is closed with this.
+        """
         self.out = out
         self.tokens_at_step = tokens_at_step
         self.rows_of_step = rows_of_step
         self.save_seconds = save_seconds
         self.on_progress = on_progress
         self.judge = judge
+        self.tracker = tracker
         self.writes = is_first()
         self.solved: Estimate | None = None
         self.first_step = step_of(resumed) if resumed else 0
@@ -147,6 +153,8 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
         if self._log is not None:
             self._log.append(dump_line(line))
             self._log.flush()
+        if self.tracker is not None:
+            self.tracker.log(line)
         if self.on_progress is not None and self.writes:
             self.on_progress(progress)
 
@@ -169,6 +177,8 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
     def close(self) -> None:
         if self._log is not None:
             self._log.close()
+        if self.tracker is not None:
+            self.tracker.close()
 
 
 def last_checkpoint(out: Path) -> Path | None:
