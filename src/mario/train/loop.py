@@ -43,7 +43,6 @@ from mario.train.encode import EncodedRow
 from mario.train.processes import connect, is_first, loading_device, own_device, sharing, together, whole
 from mario.train.publish import card, dress, licence_of
 from mario.train.track import Tracker
-from mario.train.track import Tracker
 from mario.types import Manifest
 
 if TYPE_CHECKING:
