@@ -560,7 +560,7 @@ def test_real_gsm8k_converts_at_the_measured_rate() -> None:
         values, printed = run_exactly(conversion.code)
         assert decimal_text(values[printed]) == conversion.output
         assert {printed_by(program) for program in conversion.programs} == {conversion.output}
-        assert len({key_of(program) for program in conversion.programs}) == SHAPES
+        assert len({shape_of(program) for program in conversion.programs}) == SHAPES
     assert len(good) / len(made) >= 0.985
     assert sum(conversion.reference_chose_variable for conversion in good) <= 15
     assert Counter(refusal.reason for refusal in made if isinstance(refusal, Refusal)).keys() <= {
