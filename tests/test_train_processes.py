@@ -219,6 +219,15 @@ def test_fsdp_in_bfloat16_is_near_one_process(tmp_path: Path) -> None:
     assert [line["value_loss"] for line in shared] == pytest.approx([line["value_loss"] for line in alone], rel=2e-2)
 
 
+def test_a_whole_recipe_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several would make its rows side by side."""
+    from mario.cli import stages
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="mario run is one process, and several were started"):
+        stages.run([str(RECIPES.parent / "demo.toml"), "--dry-run"])
+
+
 @pytest.mark.parametrize("size", ["7b", "34b"])
 def test_the_protocol_finds_what_several_gpus_trained(size: str) -> None:
     """The settings for `mario train` are those of the stage, so `mario run` takes the directory for its own."""

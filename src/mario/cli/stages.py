@@ -7,11 +7,12 @@ command goes on after any interruption. The recipe, with the flags that changed 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mario.cli.arguments import Parser
 from mario.cli.places import recipe_file
@@ -19,6 +20,9 @@ from mario.cli.progress import duration, say
 from mario.errors import UsageError
 from mario.recipe import build, read_toml, set_path, toml_value, unknown_key
 from mario.store import write_json
+
+if TYPE_CHECKING:
+    from mario.train.loop import TrainResult
 
 STAGE_VERBS = (
     "data",
@@ -57,6 +61,10 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--out", metavar="DIRECTORY", help="instead of the recipe's own")
     parser.add_argument("--dry-run", action="store_true", help="check every stage and print the plan; run nothing")
     args, rest = parser.parse_known_args(argv)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(
+            "mario run is one process, and several were started; train alone in several: mario train (docs/training.md)"
+        )
     recipe = recipe_file(args.recipe)
     tables = read_toml(recipe)
     if args.out:
@@ -134,21 +142,10 @@ class Stage:
                 from mario.export import export
 
                 print(export_table(export(self.config, self.out)))
-            case "train":
-                from mario.cli.train_sft import table as sft_table
-                from mario.cli.train_sft import train_with_progress
+            case "train" | "train-lm" | "train-ovm":
+                from mario.cli.train_run import table as trained_table
 
-                print(sft_table(train_with_progress(self.config, self.out)))
-            case "train-lm":
-                from mario.cli.train_lm import train_with_progress as train_lm_with_progress
-                from mario.cli.train_sft import table as lm_table
-
-                print(lm_table(train_lm_with_progress(self.config, self.out)))
-            case "train-ovm":
-                from mario.cli.train_ovm import train_with_progress as train_ovm_with_progress
-                from mario.cli.train_sft import table as trained_table
-
-                print(trained_table(train_ovm_with_progress(self.config, self.out)))
+                print(trained_table(_train(self.verb, self.config, self.out)))
             case "self-train":
                 from mario.cli.self_train import self_train_with_progress
                 from mario.selftrain.table import table as rounds_table
@@ -174,6 +171,22 @@ class Stage:
                 print(make_report(self.config, self.out))
                 say(f"report in {self.out}")
         return 0
+
+
+def _train(verb: str, config: Any, out: Path) -> TrainResult:
+    match verb:
+        case "train-lm":
+            from mario.cli.train_lm import train_with_progress as train_lm
+
+            return train_lm(config, out)
+        case "train-ovm":
+            from mario.cli.train_ovm import train_with_progress as train_ovm
+
+            return train_ovm(config, out)
+        case _:
+            from mario.cli.train_sft import train_with_progress as train_sft
+
+            return train_sft(config, out)
 
 
 def _stage(name: str, table: Any, experiment: Experiment, recipe: Path, above: list[str]) -> Stage:

@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mario.cli.arguments import Parser, add_settings, resolve
-from mario.cli.places import needs_out
-from mario.cli.progress import Line, say
-from mario.cli.train_plan import plan_text
-from mario.cli.train_sft import table
+from mario.cli.train_run import add_training, plan_or_train, with_progress
 from mario.errors import UsageError
 from mario.train.config import SftConfig
 
 if TYPE_CHECKING:
-    from mario.train.lm import Corpus
+    from mario.train.lm import PlainText
     from mario.train.loop import TrainResult
 
 
@@ -43,36 +40,20 @@ def run(argv: list[str]) -> int:
         epilog="example: mario train lm notes.jsonl --train.max_row_tokens 512 --out runs/base",
     )
     parser.add_argument("data", nargs="*", type=Path, help="files of text: .jsonl, .parquet, .txt, .md")
-    parser.add_argument("--out", type=Path, metavar="DIRECTORY")
-    parser.add_argument("--dry-run", action="store_true", help="print steps, tokens and memory; train nothing")
+    add_training(parser)
     add_settings(parser, LmRecipe, skip=("data",), short={"train.seed": "seed"})
     args = parser.parse(argv)
     recipe = resolve(LmRecipe, args, data=args.data)
-    if args.dry_run:
-        from mario.train.estimate import forecast
-        from mario.train.lm import PlainText
-
-        print(plan_text(forecast(PlainText(_corpora(recipe)), recipe.train, recipe.model, say)))
-        return 0
-    print(table(train_with_progress(recipe, needs_out(args.out, "train"))))
-    return 0
+    return plan_or_train(args, recipe, _task, train_with_progress)
 
 
 def train_with_progress(recipe: LmRecipe, out: Path) -> TrainResult:
-    from mario.train.lm import train_lm
-
-    corpora = _corpora(recipe)
-    with Line(f"train {out.name}") as line:
-
-        def show(progress: object) -> None:
-            line.show(str(progress))
-
-        return train_lm(recipe.train, corpora, recipe.model, out, show, say)
+    return with_progress(_task(recipe), recipe, out)
 
 
-def _corpora(recipe: LmRecipe) -> list[Corpus]:
-    from mario.train.lm import Corpus
+def _task(recipe: LmRecipe) -> PlainText:
+    from mario.train.lm import Corpus, PlainText
 
     if not recipe.data:
         raise UsageError("no data given; name files of text (.jsonl, .parquet, .txt, .md)")
-    return [Corpus(path, recipe.field) for path in recipe.data]
+    return PlainText([Corpus(path, recipe.field) for path in recipe.data])

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mario.cli.arguments import Parser, add_settings, resolve
-from mario.cli.places import needs_out
-from mario.cli.progress import Line, say
-from mario.cli.train_plan import plan_text
-from mario.cli.train_sft import table
+from mario.cli.train_run import add_training, plan_or_train, with_progress
 from mario.errors import UsageError
 from mario.train.config import SftConfig
 from mario.train.ovm import OvmConfig
 
 if TYPE_CHECKING:
     from mario.train.loop import TrainResult
+    from mario.train.ovm import MultiTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,35 +40,20 @@ def run(argv: list[str]) -> int:
         epilog="example: mario train ovm runs/sampled --model runs/model --ovm.positions step --out runs/ovm",
     )
     parser.add_argument("data", nargs="*", type=Path, help="output directories of mario annotate")
-    parser.add_argument("--out", type=Path, metavar="DIRECTORY")
-    parser.add_argument("--dry-run", action="store_true", help="print steps, tokens and memory; train nothing")
+    add_training(parser)
     add_settings(parser, OvmRecipe, skip=("data",), short={"train.seed": "seed"})
     args = parser.parse(argv)
     recipe = resolve(OvmRecipe, args, data=args.data)
-    if args.dry_run:
-        from mario.train.estimate import forecast
-        from mario.train.ovm import MultiTask
-
-        task = MultiTask(_sets(recipe), recipe.ovm, recipe.train.seed)
-        print(plan_text(forecast(task, recipe.train, recipe.model, say)))
-        return 0
-    print(table(train_with_progress(recipe, needs_out(args.out, "train"))))
-    return 0
+    return plan_or_train(args, recipe, _task, train_with_progress)
 
 
 def train_with_progress(recipe: OvmRecipe, out: Path) -> TrainResult:
-    from mario.train.ovm import train_ovm
-
-    sets = _sets(recipe)
-    with Line(f"train {out.name}") as line:
-
-        def show(progress: object) -> None:
-            line.show(str(progress))
-
-        return train_ovm(recipe.train, recipe.ovm, sets, recipe.model, out, show, say)
+    return with_progress(_task(recipe), recipe, out)
 
 
-def _sets(recipe: OvmRecipe) -> tuple[Path, ...]:
+def _task(recipe: OvmRecipe) -> MultiTask:
+    from mario.train.ovm import MultiTask
+
     if not recipe.data:
         raise UsageError("no data given; name the output directories of mario annotate")
-    return recipe.data
+    return MultiTask(recipe.data, recipe.ovm, recipe.train.seed)

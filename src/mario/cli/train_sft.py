@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mario.cli.arguments import Parser, add_settings, resolve
-from mario.cli.places import needs_out
-from mario.cli.progress import Line, duration, say
+from mario.cli.progress import say
 from mario.cli.train_heldout import HeldOutConfig, held_out
-from mario.cli.train_plan import plan_text
+from mario.cli.train_run import add_training, plan_or_train, with_progress
 from mario.errors import UsageError
 from mario.train.config import SftConfig
 
 if TYPE_CHECKING:
     from mario.train.loop import TrainResult
-    from mario.train.sft import SourceSet
+    from mario.train.sft import FineTuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,46 +40,22 @@ def run(argv: list[str]) -> int:
         epilog="example: mario train sft runs/taught --train.epochs 2 --out runs/model",
     )
     parser.add_argument("data", nargs="*", type=Path, help="output directories of mario annotate")
-    parser.add_argument("--out", type=Path, metavar="DIRECTORY")
-    parser.add_argument("--dry-run", action="store_true", help="print steps, tokens and memory; train nothing")
+    add_training(parser)
     add_settings(parser, TrainRecipe, skip=("data",), short={"train.seed": "seed"})
     args = parser.parse(argv)
     recipe = resolve(TrainRecipe, args, data=args.data)
-    if args.dry_run:
-        from mario.train.estimate import forecast
-        from mario.train.sft import FineTuning
-
-        print(plan_text(forecast(FineTuning(_sources(recipe)), recipe.train, recipe.model, say)))
-        return 0
-    print(table(train_with_progress(recipe, needs_out(args.out, "train"))))
-    return 0
+    return plan_or_train(args, recipe, _task, train_with_progress)
 
 
 def train_with_progress(recipe: TrainRecipe, out: Path) -> TrainResult:
-    from mario.train.sft import train_sft
-
-    sources = _sources(recipe)
-    trial = held_out(recipe.heldout, [source.folder for source in sources if source.folder], say)
-    with Line(f"train {out.name}") as line:
-
-        def show(progress: object) -> None:
-            line.show(str(progress))
-
-        return train_sft(recipe.train, sources, recipe.model, out, show, say, trial)
+    task = _task(recipe)
+    return with_progress(task, recipe, out, held_out(recipe.heldout, task.folders, say))
 
 
-def _sources(recipe: TrainRecipe) -> list[SourceSet]:
+def _task(recipe: TrainRecipe) -> FineTuning:
+    from mario.train.sft import FineTuning
     from mario.train.sources import kept_rows
 
     if not recipe.data:
         raise UsageError("no data given; name the output directories of mario annotate")
-    return [kept_rows(root) for root in recipe.data]
-
-
-def table(result: TrainResult) -> str:
-    sources = "\n".join(f"  {name}: {count}" for name, count in result.sources.items())
-    refused = "".join(f"\n  refused, {reason}: {count}" for reason, count in result.refused.items())
-    return (
-        f"{result.directory}: {result.steps} steps in {duration(result.seconds)}, "
-        f"loss {result.first_loss:.3f} -> {result.last_loss:.3f}\n{sources}{refused}"
-    )
+    return FineTuning([kept_rows(root) for root in recipe.data])
