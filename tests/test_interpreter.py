@@ -284,6 +284,38 @@ def test_a_closed_kernel_is_our_own_mistake(pool: InterpreterPool) -> None:
         kernel.run("1")
 
 
+def test_a_kernel_shows_nothing_of_what_its_server_ran_and_made(pool: InterpreterPool) -> None:
+    """The server runs snippets of its own before it forks, and makes objects between two forks."""
+    seen = (
+        "import gc, linecache, random, signal, sys\n"
+        "print(sorted(linecache.cache), [name for name in globals() if name in 'xn'], sys.exc_info()[0])\n"
+        "of_server = ('guest.family', 'guest.server')\n"
+        "print([type(o).__qualname__ for o in gc.get_objects() if type(o).__module__ in of_server])\n"
+        "print(signal.getsignal(signal.SIGPROF).__self__ is signal.getsignal(signal.SIGINT).__self__)"
+    )
+    draws = set()
+    for _ in range(3):
+        with pool.open() as kernel:
+            assert kernel.run(seen).output == "['<snippet 1>'] [] None\n[]\nTrue"
+            draws.add(kernel.run("random.random()").output)
+    assert len(draws) == 3
+
+
+def test_without_echo_a_snippet_runs_as_it_stands(pool: InterpreterPool) -> None:
+    with InterpreterPool(workers=1, preload=(), echo="none") as silent, silent.open() as kernel, pool.open() as other:
+        for code in (
+            "x = 3\nprint(x)\nx",
+            "x = (1,\ny = 2",
+            "def f():\n    return 1 / 0\nf()",
+            "# nothing",
+            "a\0b",
+            "",
+        ):
+            ours, theirs = kernel.run(code), other.run(code)
+            assert (ours.output, ours.status) == (theirs.output.removesuffix("\n3"), theirs.status)
+        assert kernel.run("x + 1").output == ""
+
+
 def test_echo_styles() -> None:
     cases = {"repr": "'a'", "str": "a", "mario": "a", "none": ""}
     for echo, output in cases.items():
@@ -402,7 +434,7 @@ def test_async_kernels_by_the_hundred() -> None:
 def test_limits_are_checked() -> None:
     for wrong in ({"wall_seconds": 0}, {"memory_mb": -1}, {"output_chars": 0}, {"cpu_seconds": 0}):
         with pytest.raises(ValueError, match="must be a positive number"):
-            Limits(**wrong)  # type: ignore[arg-type]
+            Limits(**wrong)
 
 
 def test_no_walls_needs_the_word_unsafe() -> None:

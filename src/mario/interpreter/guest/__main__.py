@@ -20,7 +20,7 @@ import site
 import socket
 import sys
 
-from . import forking, landlock, lockdown, preload
+from . import forking, landlock, lockdown, preload, runner
 from .server import Server, receive, send
 
 
@@ -53,6 +53,7 @@ def main() -> None:
         return
     config = json.loads(frame)
     missing = preload.import_packages(config["preload"])
+    runner.rehearse(config["output_chars"], config["echo"], config["tracebacks"])
     gc.collect()
     gc.freeze()
     if sys.platform == "linux":

@@ -32,10 +32,13 @@ def execute(code: str, filename: str, namespace: dict[str, Any], echo: str, writ
     lines = code.splitlines(keepends=True)
     linecache.cache = _sources
     _sources[filename] = (len(code), None, lines, filename)
+    if echo == "none":
+        exec(compile(code, filename, "exec", dont_inherit=True), namespace)  # a tree would touch a hundred pages more
+        return
     tree = parse(code, filename)
     labelled = echo == "mario" and _label_prints(tree, code)
     last = tree.body[-1] if tree.body else None
-    if labelled or echo == "none" or not isinstance(last, Expr):
+    if labelled or not isinstance(last, Expr):
         exec(compile(tree, filename, "exec", dont_inherit=True), namespace)
         return
     if len(tree.body) > 1:

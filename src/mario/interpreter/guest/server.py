@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # without the detour through enums
 import contextlib
+import gc
 import os
 import select
 import signal
@@ -144,6 +145,7 @@ class Server:
             signal.set_wakeup_fd(-1)
             _signal.signal(signal.SIGCHLD, _signal.SIG_DFL)
             _signal.signal(signal.SIGALRM, _signal.SIG_DFL)
+            gc.freeze()  # what the server made meanwhile is no garbage of the snippet's
             walls = self._population.walls
             if walls is not None:
                 recover = self._config["recover"]
