@@ -45,7 +45,6 @@ import os, sys
 sys.path.insert(0, {tests!r})
 from dataclasses import replace
 from pathlib import Path
-import torch
 from accelerate import state
 from accelerate.utils import DistributedType
 
@@ -60,6 +59,7 @@ state.AcceleratorState.__init__ = as_on_gpus
 import test_ovm
 from test_train import CONFIG, SOURCES
 from mario.train.config import LoraConfig
+from mario.train import processes
 from mario.train.ovm import train_ovm
 from mario.train.sft import train_sft
 
@@ -75,7 +75,7 @@ result = train({base!r}, Path({out!r}), listen)
 losses = repr(result.first_loss), repr(result.last_loss)
 said = os.environ["RANK"], len(heard), result.steps, *losses, result.resumed_from
 Path({said!r} + os.environ["RANK"]).write_text(" ".join(map(str, said)))
-torch.distributed.destroy_process_group()
+processes.leave()
 """
 SFT = "lambda base, out, listen: train_sft(replace(CONFIG, save_seconds=0.2), SOURCES, base, out, listen)"
 

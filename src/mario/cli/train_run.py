@@ -44,11 +44,12 @@ def plan_or_train(
 
         print(plan_text(forecast(task_of(recipe), recipe.train, recipe.model, say)))
         return 0
-    from mario.train.processes import is_first
+    from mario.train.processes import is_first, leave
 
     result = train(recipe, needs_out(args.out, "train"))
     if is_first():  # of several processes
         print(table(result))
+    leave()
     return 0
 
 

@@ -93,6 +93,16 @@ def together() -> None:
         dist.barrier()
 
 
+def leave() -> None:
+    """Part, when this process trains nothing more; left to its exit, torch may abort it or warn."""
+    if count() > 1:
+        import torch.distributed as dist
+
+        if dist.is_initialized():
+            dist.barrier()
+            dist.destroy_process_group()
+
+
 def agreed(claim: bool) -> bool:
     """What the first process says."""
     if count() == 1:
@@ -117,7 +127,7 @@ def check_shared(trainer: Any) -> None:
     if sharing() and not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         raise TrainingError(
             f"{sharing()} was asked for, but accelerate shares weights out on GPUs only, and device is "
-            f"{trainer.args.device}; start without its configuration"
+            f"{trainer.args.device.type}; start without its configuration"
         )
     plugin = getattr(trainer.accelerator.state, "fsdp_plugin", None)
     if plugin is not None and plugin.mixed_precision_policy is not None:
