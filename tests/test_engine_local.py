@@ -19,9 +19,8 @@ pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
 import torch
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from mario.engine import EngineConfig, build_engine, checkpoint, decode
+from mario.engine import EngineConfig, build_engine, checkpoint
 from mario.engine.batch import Batch
 from mario.engine.chat import parse
 from mario.engine.local import LocalEngine
@@ -339,36 +338,6 @@ def test_held_prefixes_are_loaded_few_at_a_time_and_prompts_of_like_length_toget
         alone = torch.cat([Batch(loaded[0]).join([ids]) for ids in (*grown[:4], short, *grown[4:])])
     assert all(held <= 240 for held in groups)  # of seven prefixes of 200 columns
     assert torch.allclose(logits, alone, atol=1e-4)
-
-
-@pytest.mark.parametrize(("heads", "kind", "tolerance"), [(3, torch.float32, 1e-6), (9, torch.bfloat16, 2e-2)])
-def test_attention_of_one_query_is_the_librarys(heads: int, kind: Any, tolerance: float, monkeypatch) -> None:
-    generator = torch.Generator().manual_seed(0)
-    query = torch.randn(7, heads, 1, 16, generator=generator).to(kind)
-    key, value = (torch.randn(7, 3, 50, 16, generator=generator).to(kind)[:, :, 8:] for _ in range(2))
-    mask = torch.arange(42)[None, None, None] >= torch.randint(0, 40, (7, 1, 1, 1), generator=generator)
-    module = torch.nn.Module()
-    module.num_key_value_groups = heads // 3
-    for seen in (mask, None):
-        expected, _ = sdpa_attention_forward(module, query, key, value, seen, scaling=0.3)
-        for size in (4 * 2**20, 1):  # at once, and a row at a time
-            monkeypatch.setattr(decode, "_PIECE_BYTES", size)
-            found, _ = decode._attend(module, query, key, value, seen, scaling=0.3)
-            assert found.shape == expected.shape and found.dtype == kind
-            assert torch.allclose(found, expected, atol=tolerance), seen
-
-
-def test_a_step_uses_our_attention_and_leaves_the_model_its_own(loaded, monkeypatch) -> None:
-    called = []
-    attend = decode._one_query
-    monkeypatch.setattr(decode, "_one_query", lambda *args: called.append(1) or attend(*args))
-    batch = Batch(loaded[0])
-    with torch.inference_mode():
-        batch.join([(5, 6, 7)])
-        assert not called
-        batch.step([8])
-    assert called
-    assert loaded[0].config._attn_implementation == "sdpa"
 
 
 def test_what_a_row_draws_is_its_own_however_many_are_drawn_together() -> None:

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
-from mario.engine.decode import one_query
 from mario.engine.prefix import Prefix, PrefixStore, shared_length
 from mario.errors import EngineError
 
@@ -146,14 +145,13 @@ class Batch:
         if self.end == self._columns:
             self._reallocate(len(self.starts), self.end - self.start)
         starts = self._column(self.starts)
-        with one_query(self.model):
-            output = self.model(
-                input_ids=self._column(tokens),
-                attention_mask=torch.arange(self.start, self.end + 1, device=self.device)[None] >= starts,
-                position_ids=self.end - starts,
-                past_key_values=self._cache,
-                use_cache=True,
-            )
+        output = self.model(
+            input_ids=self._column(tokens),
+            attention_mask=torch.arange(self.start, self.end + 1, device=self.device)[None] >= starts,
+            position_ids=self.end - starts,
+            past_key_values=self._cache,
+            use_cache=True,
+        )
         self.end += 1
         return output.logits[:, -1]
 
