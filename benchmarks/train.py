@@ -150,7 +150,7 @@ def ours(
             train_dataset=dataset,
             optimizers=(optimizer, None),
             callbacks=[turns(me, lambda: next(sizes))],
-            attention=attention_for(model, rows, packing=packing),
+            attention=attention_for(model, rows) if packing else None,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()

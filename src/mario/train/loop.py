@@ -334,15 +334,13 @@ def make_trainer(task: Task, config: SftConfig, network: Any, device: str, plan:
         ddp_find_unused_parameters=False,
     )
     arguments._n_gpu = min(1, arguments.n_gpu)  # several visible GPUs would otherwise split every micro-batch
-    ours_is_another = config.packing or (device == "cpu" and arguments.bf16)
-    attention = attention_for(network, plan.rows, packing=config.packing) if ours_is_another else None
     trainer = task.trainer(
         model=network,
         args=arguments,
         train_dataset=StepDataset(plan.rows, plan.steps, packing=config.packing),
         callbacks=[keeper],
         warmup_steps=int(config.warmup_fraction * len(plan.steps)),
-        attention=attention,
+        attention=attention_for(network, plan.rows) if config.packing else None,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

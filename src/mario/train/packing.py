@@ -1,9 +1,9 @@
-"""Several rows in one sequence, none of which sees another; and which attention a network trains with.
+"""Several rows in one sequence, none of which sees another.
 
 One idea: a row's attention is computed on its own stretch of the sequence. Positions begin anew with every row, so
 rotary embeddings are those of the row alone, and each layer's queries, keys and values are cut where the rows meet.
 So nothing is padded, no attention is computed that a mask would then hide, and no mask is made. On a CPU it is
-computed in bfloat16 by matrix products (`attention`), for padded rows too; else by torch's kernels.
+computed in bfloat16 by matrix products (`attention`), else by torch's kernels.
 
 transformers knows packed rows by their positions and makes masks for them (`sdpa`, `flex_attention`) or calls a
 kernel for uneven lengths (`flash_attention_2`). We leave it that where it is needed: for another attention than
@@ -49,34 +49,28 @@ def pack(rows: Sequence[EncodedRow]) -> dict[str, Any]:
     return batch
 
 
-def attention_for(network: Any, rows: Sequence[EncodedRow], *, packing: bool = True) -> str:
-    """The name of the attention to train with, tried on the two shortest rows against the network's own.
+def attention_for(network: Any, rows: Sequence[EncodedRow]) -> str:
+    """The name of the attention that keeps packed rows apart, tried on the two shortest rows.
 
-    Ours where it can be, otherwise the network's. For padded rows ours is another only in bfloat16 on a CPU.
+    Ours where it needs no mask and computes what the network's own computes of each row alone; otherwise that.
 
     Raises:
-        TrainingError: packed rows see each other all the same (the layers carry a state along, for example).
+        TrainingError: rows see each other all the same (the layers carry a state along, for example).
     """
     config = network.config.get_text_config()
     own: str = config._attn_implementation
     reach = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
     longest = max(row.n_tokens for row in rows)
     needs_no_mask = own == "sdpa" and all(size is None or size >= longest for size in reach)
-    choices = ([ROWS_APART] if needs_no_mask else []) + ([own] if packing else [])
-    if not choices:
-        return own
     shortest = [row for row in sorted(rows, key=lambda row: row.n_tokens) if row.n_tokens > 1][:2] or [rows[0]]
-    apart = [pack([shortest[0]]), pack([shortest[-1]])]
-    together = [pack([shortest[0], shortest[-1]])] if packing else apart
-    expected = _hidden(network, apart)
+    two = [shortest[0], shortest[-1]]
+    alone = _hidden(network, [pack([row]) for row in two])
     difference = 0.0
-    for attention in choices:
+    for attention in [ROWS_APART, own] if needs_no_mask else [own]:
         with attending(network, attention):
-            difference = float((_hidden(network, together) - expected).norm() / expected.norm())
+            difference = float((_hidden(network, [pack(two)]) - alone).norm() / alone.norm())
         if difference < _TOLERANCE:
             return attention
-    if not packing:
-        return own
     raise TrainingError(
         f"packed rows see each other in {type(network).__name__}: hidden states change by {difference:.1%}; "
         "train without train.packing"
