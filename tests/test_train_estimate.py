@@ -95,5 +95,4 @@ def test_the_sum_is_what_a_run_takes(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     for what, expected, measured in json.loads(done.stdout.splitlines()[-1]):
-        # Of so small a model some 15 MB are the products that torch compiles for new sizes and keeps.
-        assert measured == pytest.approx(expected, rel=0.32), what
+        assert measured == pytest.approx(expected, rel=0.25), what
