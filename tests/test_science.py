@@ -93,8 +93,9 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
                 )
     write_solved(root / "solved")
     paths = ["--model", root / "model", "--data", root / "data", "--packages", root / "packages"]
-    # a random model solves nothing, and a value model learns from right solutions too
-    return [*paths, "--scale", "tiny", "--stages.ovm.data", json.dumps([str(root / "solved")])]
+    # a random model solves nothing, and there must be right solutions to learn from
+    solved = json.dumps([str(root / "solved")])
+    return [*paths, "--scale", "tiny", "--stages.ovm.data", solved, "--stages.sft-self.data", solved]
 
 
 def write_solved(root: Path) -> None:
@@ -125,7 +126,7 @@ def test_the_study_on_a_bare_machine_in_parts(bare: Path, brought: list[object],
     results = json.loads((tmp_path / "results" / "results.json").read_text())
     assert set(results) == set(stages)
     table = (tmp_path / "results" / "table.md").read_text()
-    assert "named before the study" in table and "SFT, with interpreter" in table
+    assert "named before the second study" in table and "SFT, with interpreter" in table
     environment = (tmp_path / "results" / "environment.txt").read_text()
     assert re.search(r"^torch \d", environment, re.M) and "sandbox" in environment and "gguf" not in environment
 
