@@ -75,7 +75,7 @@ MISUSE = [
     (["data", "gsm8k"], 2, "needs path"),
     (["data", "gsm8k", "missing.jsonl"], 1, "missing.jsonl: no such file"),
     (["annotate", "missing", "--out", "o"], 1, "does not exist; make it with: mario data"),
-    (["annotate"], 2, "problems is missing"),
+    (["annotate"], 2, "problems is missing; name it after the verb, without a flag"),
     (["evaluate", "problems.jsonl"], 2, "no --out given"),
     (["evaluate", "problems.jsonl", "--out", "o", "--solve.samples", "4"], 2, "would draw the same answer 4 times"),
     (["evaluate", "problems.jsonl", "--out", "o", "--shots", "2"], 2, "needs examples"),
@@ -103,8 +103,10 @@ MISUSE = [
     (["report", "problems.jsonl"], 1, "problems.jsonl is a file; name the output directory of a run"),
     (["run", "order.toml"], 2, "stage b: @a stands below it; put a stage after those that it names"),
     (["report", "nowhere"], 1, "has no manifest.json"),
-    (["train", "sft", "nowhere", "--out", "o"], 1, "run the stage that makes it"),
-    (["train", "sft", "--out", "o"], 2, "data is missing"),
+    (["train", "sft", "nowhere", "--out", "o"], 1, "nowhere does not exist; make it with: mario annotate"),
+    (["train", "sft", ".", "--out", "o"], 1, ". has no kept rows (no folder kept); make them with: mario annotate"),
+    (["train", "sft", "--out", "o"], 2, "data is missing; name it after the verb, without a flag"),
+    (["value", "--model", "m"], 2, "run is missing; name it after the verb, without a flag"),
 ]  # fmt: skip
 
 

@@ -501,7 +501,7 @@ def test_a_recipe_trains_values_and_solves_with_one_directory(base: Path, tmp_pa
     ("arguments", "code", "message"),
     [
         (["--out", "o"], 2, "data is missing"),
-        (["nowhere", "--out", "o"], 1, "run the stage that makes it"),
+        (["nowhere", "--out", "o"], 1, "nowhere does not exist; make it with: mario annotate"),
         (["sums", "--out", "o", "--ovm.targett", "tanh"], 2, "did you mean"),
         (["sums", "--out", "o", "--ovm.target", "softmax"], 2, "sigmoid"),
     ],

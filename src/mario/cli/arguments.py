@@ -82,16 +82,20 @@ def resolve(kind: type[T], args: argparse.Namespace, **given: Any) -> T:
         UsageError: see `recipe.build`.
     """
     recipe: Path | None = getattr(args, "recipe", None)
+    where = f"recipe {recipe}" if recipe else "flags"
     tables = read_toml(recipe) if recipe else {}
+    needed = {setting.path for setting in settings(kind) if setting.default is dataclasses.MISSING}
     for path, value in given.items():
         if value is not None and value != []:
             set_path(tables, path, value)
+        elif path in needed and path not in tables:
+            raise UsageError(f"{where}: {path} is missing; name it after the verb, without a flag")
     kinds = {setting.path: setting.kind for setting in settings(kind)}
     for name, text in vars(args).items():
         if name.startswith(_FLAG):
             path = name.removeprefix(_FLAG)
             set_path(tables, path, flag_value(kinds[path], text))
-    return build(kind, tables, f"recipe {recipe}" if recipe else "flags")
+    return build(kind, tables, where)
 
 
 def given(args: argparse.Namespace, path: str) -> bool:

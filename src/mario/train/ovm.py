@@ -26,6 +26,7 @@ from mario.train.batch import arrange
 from mario.train.config import SftConfig
 from mario.train.encode import IGNORED, EncodedRow, Refusal, encode
 from mario.train.loop import Plan, Task, TrainResult, train
+from mario.train.sources import kept_hash
 from mario.types import Trajectory
 from mario.value.checkpoint import CARD, HELD_OUT, OvmCard, Positions, Target
 from mario.value.positions import places
@@ -151,7 +152,7 @@ class MultiTask(Task):
         self.ovm = ovm
         self.seed = seed
         self.recipe = {"ovm": to_json(ovm)}
-        self.inputs = {f"correct/{root.name}": verify_shards(root / "kept") for root in sets}
+        self.inputs = {f"correct/{root.name}": kept_hash(root) for root in sets}
         self.inputs |= {
             f"incorrect/{root.name}": verify_shards(root / "incorrect") for root in sets if _has_wrong(root)
         }
