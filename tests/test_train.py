@@ -390,7 +390,12 @@ def test_refused_rows_are_counted_and_listed(base: Path, tmp_path: Path) -> None
     [
         (CONFIG, [], UsageError, "one or more sources"),
         (CONFIG, [SOURCES[0], SOURCES[0]], UsageError, r"different names, got \['code', 'code'\]"),
-        (replace(CONFIG, max_row_tokens=5), SOURCES, DataError, r"source code: no trajectory .*'too_long': 20"),
+        (
+            replace(CONFIG, max_row_tokens=5),
+            SOURCES,
+            DataError,
+            r"no trajectory .*; 20 too_long, first code-0#0: 7\d tokens, at most 5$",
+        ),
         (CONFIG, [SourceSet("none", [], "sha256:0")], DataError, "source none: .*none came"),
         (replace(CONFIG, tokens_per_source=10**6), SOURCES, DataError, "the budget asks for 1,000,000"),
     ],

@@ -64,6 +64,14 @@ class Refusal:
     detail: str
 
 
+def refusals_told(refusals: Iterable[Refusal]) -> str:
+    """How many were refused for what, and the first of each; empty where none was."""
+    found: dict[Reason, list[Refusal]] = {}
+    for refusal in refusals:
+        found.setdefault(refusal.reason, []).append(refusal)
+    return "; ".join(f"{len(rows):,} {reason}, first {rows[0].id}: {rows[0].detail}" for reason, rows in found.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """What `encode_all` made of a set of trajectories."""

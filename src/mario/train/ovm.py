@@ -24,7 +24,7 @@ from mario.store import scan_shards, verify_shards, write_json
 from mario.store.jsonl import write_jsonl
 from mario.train.batch import arrange
 from mario.train.config import SftConfig
-from mario.train.encode import IGNORED, EncodedRow, Refusal, encode
+from mario.train.encode import IGNORED, EncodedRow, Refusal, encode, refusals_told
 from mario.train.loop import Plan, Task, TrainResult, train
 from mario.train.sources import kept_hash
 from mario.types import Trajectory
@@ -171,7 +171,7 @@ class MultiTask(Task):
             found.setdefault(trajectory.problem_id, []).append(place)
         self.chosen = choose(found, self.ovm, self.seed)
         rows: dict[str, list[EncodedRow]] = {}
-        refused: list[dict[str, str]] = []
+        refused: dict[str, list[Refusal]] = {}
         formats: dict[str, None] = {}
         limit = min(config.max_row_tokens, window)
         for place, trajectory in self._solutions():
@@ -180,19 +180,22 @@ class MultiTask(Task):
             formats[trajectory.format] = None
             row = encode(trajectory, tokenizer, max_row_tokens=limit, train_on_output=config.train_on_output)
             if isinstance(row, Refusal):
-                refused.append({"source": place.source, **to_json(row)})
+                refused.setdefault(place.source, []).append(row)
             else:
                 rows.setdefault(place.source, []).append(self._valued(row, trajectory, tokenizer, place.correct))
         for kind in ("correct", "incorrect"):
             if not any(name.startswith(f"{kind}/") for name in rows):
+                of_kind = (row for name, found in refused.items() if name.startswith(f"{kind}/") for row in found)
+                more = "a value model learns from both; sample more attempts at each problem, at a temperature above 0"
                 raise DataError(
-                    f"no {kind} solution to train on in {', '.join(map(str, self.sets))} ({len(refused)} refused, "
-                    f"{len(self.chosen.held_out)} problems held out); a value model learns from both; sample more "
-                    "attempts at each problem, at a temperature above 0"
+                    f"no {kind} solution to train on in {', '.join(map(str, self.sets))} "
+                    f"({len(self.chosen.held_out)} problems held out); {refusals_told(of_kind) or more}"
                 )
-        # Rows that meet by length meet by kind: the longest are wrong ones that came to no end.
-        order, steps, counts = arrange(rows, config, window_steps=1)
-        return Plan(order, steps, counts, refused, tuple(formats))
+        # Rows that meet by length meet by kind, as the longest are wrong ones that came to no end; and where chance
+        # puts few rows of a kind into a step, the values of all problems follow it up and down.
+        order, steps, counts = arrange(rows, config, evenly=True)
+        refusals = [{"source": name, **to_json(row)} for name, found in refused.items() for row in found]
+        return Plan(order, steps, counts, refusals, tuple(formats))
 
     def _valued(self, row: EncodedRow, trajectory: Trajectory, tokenizer: Any, correct: bool) -> EncodedRow:
         """The row with the outcome at the positions that learn it; the language of a wrong solution is not learnt."""

@@ -5,7 +5,6 @@ Several sources train one model; a format without code is a source like any othe
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from mario.errors import DataError, UsageError
 from mario.provenance import to_json
 from mario.train.batch import arrange
 from mario.train.config import SftConfig
-from mario.train.encode import EncodedRow, encode_all
+from mario.train.encode import EncodedRow, encode_all, refusals_told
 from mario.train.loop import HeldOut, Plan, Task, TrainResult, train
 from mario.types import Trajectory
 
@@ -83,10 +82,8 @@ class FineTuning(Task):
             rows[source.name] = encoded.rows
             refused += [{"source": source.name, **to_json(refusal)} for refusal in encoded.refusals]
             if not encoded.rows:
-                why = dict(Counter(refusal.reason.value for refusal in encoded.refusals))
-                raise DataError(
-                    f"source {source.name}: no trajectory to train on; refused by reason: {why or 'none came'}"
-                )
+                why = refusals_told(encoded.refusals) or "none came"
+                raise DataError(f"source {source.name}: no trajectory to train on; {why}")
         order, steps, counts = arrange(rows, config)
         return Plan(order, steps, counts, refused, tuple(formats))
 
