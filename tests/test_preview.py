@@ -93,6 +93,20 @@ def test_counts_are_those_of_the_run(tokenizer: Any) -> None:
     assert found.lengths.shortest <= found.lengths.median <= found.lengths.longest <= 700
 
 
+def test_of_many_refusals_the_first_are_shown_and_the_rest_is_said(tokenizer: Any) -> None:
+    from mario.cli.train_preview import text
+    from mario.train.preview import preview
+    from mario.train.preview_page import page
+
+    many = [row(i, Span("Question: 17 * 24?", Source.PROMPT)) for i in range(5)]
+    found = preview(SourceSet("taught", many, "h"), tokenizer, SftConfig(), window=700, rows=2)
+    assert [refusal.id for refusal in found.refusals] == ["p0#0", "p1#0", "p2#0"]
+    said = text(found, colour=False)
+    assert "  refused, nothing_trained: 5, the first 3:\n    p0#0: " in said
+    assert "no row to show" in said and "row lengths" not in said
+    assert "5 refused: nothing_trained 5 (the first 3 below)" in page([found], "zoo")
+
+
 def test_a_terminal_is_told_colours_and_nothing_else(tokenizer: Any) -> None:
     from mario.cli.train_preview import text
 

@@ -84,14 +84,19 @@ def text(found: Preview, *, colour: bool) -> str:
     """A source for the terminal; without colour each piece has a line that says what it is."""
     from mario.train.preview import visible
 
-    lengths = found.lengths
-    lines = [
-        f"{found.source}: {found.count} ({found.trained_share:.0%})",
-        f"  row lengths {lengths.shortest} to {lengths.longest} tokens, median {lengths.median:.0f}",
-        f"  {found.count.merged_boundaries:,} boundaries where the tokenizer would merge two authors' text; none does",
-    ]
-    lines += [f"  refused, {reason}: {number:,}" for reason, number in found.refused.items()]
-    lines += [f"    {visible(refusal.id)}: {visible(refusal.detail)}" for refusal in found.refusals]
+    lengths, merged = found.lengths, found.count.merged_boundaries
+    lines = [f"{found.source}: {found.count} ({found.trained_share:.0%})"]
+    if found.count.rows:
+        lines += [
+            f"  row lengths {lengths.shortest} to {lengths.longest} tokens, median {lengths.median:.0f}",
+            f"  {merged:,} boundaries where the tokenizer would merge two authors' text; none does",
+        ]
+    for reason, number in found.refused.items():
+        shown = [refusal for refusal in found.refusals if refusal.reason is reason]
+        lines.append(f"  refused, {reason}: {number:,}" + (f", the first {len(shown)}:" if len(shown) < number else ""))
+        lines += [f"    {visible(refusal.id)}: {visible(refusal.detail)}" for refusal in shown]
+    if not found.count.rows:
+        lines.append("  no row to show")
     show = _coloured if colour else _plain
     for row in found.rows:
         merged = f", {row.n_merged} merged" if row.n_merged else ""

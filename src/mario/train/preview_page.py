@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from mario.page import document, render
-from mario.train.preview import Preview, visible
+from mario.train.preview import REFUSALS_SHOWN, Preview, visible
 
 KINDS = {
     "trained": "trained: what the model learns to write",
@@ -16,6 +16,7 @@ KINDS = {
 
 
 def page(previews: Sequence[Preview], model: str) -> str:
-    body = render("mario.train", "preview.html.j2", previews=previews, model=model, kinds=KINDS, visible=visible)
+    given = {"previews": previews, "model": model, "kinds": KINDS, "visible": visible, "most": REFUSALS_SHOWN}
+    body = render("mario.train", "preview.html.j2", **given)
     style = files("mario.train").joinpath("preview.css").read_text("utf-8")
     return document(f"Training preview · {model}", body, styles=[style])
