@@ -84,12 +84,12 @@ def text(found: Preview, *, colour: bool) -> str:
     """A source for the terminal; without colour each piece has a line that says what it is."""
     from mario.train.preview import visible
 
-    lengths, merged = found.lengths, found.count.merged_boundaries
+    lengths, boundaries = found.lengths, found.count.merged_boundaries
     lines = [f"{found.source}: {found.count} ({found.trained_share:.0%})"]
     if found.count.rows:
         lines += [
             f"  row lengths {lengths.shortest} to {lengths.longest} tokens, median {lengths.median:.0f}",
-            f"  {merged:,} boundaries where the tokenizer would merge two authors' text; none does",
+            f"  {boundaries:,} boundaries where the tokenizer would merge two authors' text; none does",
         ]
     for reason, number in found.refused.items():
         shown = [refusal for refusal in found.refusals if refusal.reason is reason]
