@@ -191,6 +191,20 @@ def test_each_pass_holds_every_row_and_another_order() -> None:
     assert counts["text"].tokens == 360
 
 
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 3), st.integers(0, 9))
+def test_evenly_mixed_sources_share_every_stretch(few: int, many: int, passes: int, seed: int) -> None:
+    sources = {"few": rows_of([5] * few, "few"), "many": rows_of([5] * many, "many")}
+    order, _ = draw(sources, seed=seed, passes=passes, tokens_per_source=None, evenly=True)
+    turns = [order[i : i + few + many] for i in range(0, len(order), few + many)]
+    assert len(turns) == passes
+    for turn in turns:
+        assert sorted(row.id for row in turn) == sorted(row.id for rows in sources.values() for row in rows)
+        ours = [row.id.startswith("few") for row in turn]
+        for start in range(len(turn)):
+            for end in range(start + 1, len(turn) + 1):
+                assert abs(sum(ours[start:end]) - (end - start) * few / (few + many)) <= 2
+
+
 def test_sources_get_equal_tokens_under_a_budget() -> None:
     sources = {"code": rows_of([50, 70, 90] * 40, "c"), "text": rows_of([20, 30] * 40, "t")}
     order, counts = draw(sources, seed=3, passes=2, tokens_per_source=3000)

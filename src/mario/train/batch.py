@@ -43,34 +43,48 @@ class SourceCount:
 
 
 def arrange(
-    sources: Mapping[str, Sequence[EncodedRow]], config: SftConfig, *, window_steps: int = WINDOW_STEPS
+    sources: Mapping[str, Sequence[EncodedRow]], config: SftConfig, *, evenly: bool = False
 ) -> tuple[list[EncodedRow], list[Step], dict[str, SourceCount]]:
     """The rows of a run in training order, its steps, and what each source gave: `draw` and `plan_steps` as set.
+
+    With `evenly` every step has its share of every source; rows then do not move to meet rows of their length.
 
     Raises:
         DataError: see `draw`.
     """
-    order, counts = draw(sources, seed=config.seed, passes=config.epochs, tokens_per_source=config.tokens_per_source)
+    order, counts = draw(
+        sources,
+        seed=config.seed,
+        passes=config.epochs,
+        tokens_per_source=config.tokens_per_source,
+        evenly=evenly,
+    )
     steps = plan_steps(
         [row.n_tokens for row in order],
         seed=config.seed,
         max_tokens=config.max_tokens,
         tokens_per_step=config.tokens_per_step,
         rows_per_step=config.rows_per_step,
-        window_steps=window_steps,
+        window_steps=1 if evenly else WINDOW_STEPS,
         packing=config.packing,
     )
     return order, steps, counts
 
 
 def draw(
-    sources: Mapping[str, Sequence[EncodedRow]], *, seed: int, passes: int, tokens_per_source: int | None
+    sources: Mapping[str, Sequence[EncodedRow]],
+    *,
+    seed: int,
+    passes: int,
+    tokens_per_source: int | None,
+    evenly: bool = False,
 ) -> tuple[list[EncodedRow], dict[str, SourceCount]]:
     """The rows of a run in training order, and what each source gave.
 
     Without a budget each source gives all its rows `passes` times. With `tokens_per_source` each gives, in seeded
     order, rows up to the one that would pass the budget, so that sources compare at equal cost. Rows of all sources
-    are mixed within each share of 1/`passes` of the run.
+    are mixed within each share of 1/`passes` of the run: by a shuffle, or `evenly`: then any stretch of rows holds
+    its share of each source, give or take two rows where there are two sources.
 
     Raises:
         DataError: a source has no rows, or too few tokens for the budget.
@@ -78,10 +92,19 @@ def draw(
     taken = {name: _take(name, rows, seed, passes, tokens_per_source) for name, rows in sources.items()}
     order: list[EncodedRow] = []
     for turn in range(passes):
-        mixed = [row for rows in taken.values() for row in _share(rows, turn, passes)]
-        random.Random(derive_seed(seed, "mix", turn)).shuffle(mixed)
-        order += mixed
+        shares = [_share(rows, turn, passes) for rows in taken.values()]
+        order += _mixed(shares, random.Random(derive_seed(seed, "mix", turn)), evenly)
     return order, {name: count(rows) for name, rows in taken.items()}
+
+
+def _mixed(sources: Sequence[Sequence[EncodedRow]], draws: random.Random, evenly: bool) -> list[EncodedRow]:
+    if not evenly:
+        mixed = [row for rows in sources for row in rows]
+        draws.shuffle(mixed)
+        return mixed
+    # a source's rows lie one in each of as many equal stretches of the way, anywhere within it
+    placed = [((i + draws.random()) / len(rows), row) for rows in sources for i, row in enumerate(rows)]
+    return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
 
 
 def count(rows: Sequence[EncodedRow]) -> SourceCount:
