@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -157,6 +158,19 @@ def test_what_a_stranger_loads_gives_our_prompt_and_stops(trained: Path) -> None
     assert (trained / "chat_template.jinja").exists()
 
 
+def test_generation_stops_at_the_end_that_was_taught_and_where_the_base_did(base: Path, tmp_path: Path) -> None:
+    """An instruction model's config often names another end token than its tokenizer, which the rows end with."""
+    there = tmp_path / "there"
+    shutil.copytree(base, there)
+    said = json.loads((there / "generation_config.json").read_text())
+    (there / "generation_config.json").write_text(json.dumps(said | {"eos_token_id": 7}))
+    config = replace(CONFIG, epochs=1, max_tokens=600, max_row_tokens=600, tokens_per_step=1200)
+    sources = [SourceSet("taught", Lessons("inline"), "sha256:taught")]
+    out = train_sft(config, sources, str(there), tmp_path / "out").directory
+    taught = checkpoint.load_tokenizer(out).eos_token_id
+    assert transformers.GenerationConfig.from_pretrained(out).eos_token_id == [7, taught]
+
+
 def test_tool_rows_keep_the_template_that_wrote_them(base: Path, tmp_path: Path) -> None:
     from mario.engine import chat
     from mario.transcript.chatml import CHAT_TEMPLATE
@@ -248,3 +262,48 @@ def test_push_names_results_of_this_model_only(trained: Path, base: Path, tmp_pa
     names = {path.relative_to(trained).as_posix() for path in _public(trained)}
     assert {"README.md", "model.safetensors", "chat_template.jinja", "manifest.json", "metrics.jsonl"} <= names
     assert not any(name.startswith((".", "refused")) for name in names)
+
+
+def test_a_card_says_what_is_chosen_among_samples_and_what_values_are_worth(
+    trained: Path, base: Path, tmp_path: Path, capsys: Any
+) -> None:
+    """A value model is worth what it makes of samples, its own or those of another model that it has valued."""
+    from mario.cli.app import main
+    from mario.data.readers import write_problems
+    from mario.train.ovm import OvmConfig, train_ovm
+    from mario.types import Problem
+    from test_ovm import CONFIG as VALUED
+    from test_ovm import training_set
+
+    hub = pytest.importorskip("huggingface_hub")
+    sums = training_set(tmp_path / "sums", problems=6)
+    ovm = train_ovm(replace(VALUED, epochs=1), OvmConfig(), [sums], str(base), tmp_path / "ovm").directory
+    problems = tmp_path / "problems.jsonl"
+    write_problems(problems, [Problem(f"h{i}", f"What is {i} + 1?", str(i + 1), "sums", "test") for i in range(3)])
+    sampled = ["--solve.samples", "2", "--solve.temperature", "1", "--solve.max_new_tokens", "4"]
+    for model, run, values in ((ovm, "own", ["--value.model", str(ovm)]), (trained, "other", [])):
+        command = ["evaluate", str(problems), "--engine.model", str(model), *sampled, *values]
+        assert main([*command, "--out", str(tmp_path / run)]) == 0
+    push = ["push", str(ovm), "--to", "someone/solver", "--dry-run", "--results"]
+    assert main([*push, str(tmp_path / "other")]) == 2
+    assert "name evaluations of this model, or of samples that it has valued" in capsys.readouterr().err
+    assert main(["value", str(tmp_path / "other"), "--model", str(ovm), "--name", "judge"]) == 0
+    assert main([*push, str(tmp_path / "own"), str(tmp_path / "other")]) == 0
+    text = (ovm / "README.md").read_text()
+    how = "2 samples a problem, temperature 1, format inline"
+    own = [line for line in text.splitlines() if line.startswith("| sums test |") and line.endswith(f"| {how} |")]
+    named = [
+        "accuracy",
+        "majority@2",
+        "ovm@2",
+        "outlier-free@2",
+        "weighted@2",
+        "Brier score",
+    ]  # none is right: no AUROC
+    assert [line.split(" | ")[1] for line in own] == named
+    assert own[1].startswith("| sums test | majority@2 | 0.0 % | 0.0 to 56.1 % | 3 |")
+    assert own[-1].split(" | ")[2].startswith("0.2") and "%" not in own[-1]  # squared error of a half
+    foreign = [line for line in text.splitlines() if "samples by model [" in line]
+    assert [line.split(" | ")[1] for line in foreign] == named[2:]
+    metrics = [row.metric_name for row in hub.ModelCard(text).data.eval_results]
+    assert metrics == named[:5] + named[2:5]  # shares of problems solved; a header names no unit

@@ -34,12 +34,21 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A row of the card's table: `settings` says how the attempts were made."""
+    """A row of the card's table: `settings` says how the attempts were made; a share is of problems solved."""
 
     problems: str
     metric: str
     estimate: Estimate
     settings: str
+    is_share: bool = True
+
+    def cells(self) -> tuple[Any, ...]:
+        value, low, high = (getattr(self.estimate, name) for name in ("value", "low", "high"))
+        if self.is_share:
+            shown = f"{100 * value:.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %"
+        else:
+            shown = f"{value:.3f}", f"{low:.3f} to {high:.3f}"
+        return self.problems, self.metric, *shown, self.estimate.n, self.settings
 
 
 def dress(tokenizer: Any, generation: Any, formats: Sequence[str]) -> bool:
@@ -116,11 +125,12 @@ def _header(manifest: Manifest, licence: str, results: Sequence[Result]) -> Iter
     yield "language: [en]"
     yield f"license: {licence}"
     yield f"tags: [math, reasoning, tool-use, code-interpreter, mario, {manifest.kind}]"
-    if results:
+    shares = [result for result in results if result.is_share]
+    if shares:
         yield "model-index:"
         yield f"- name: {json.dumps(f'{base} by mario train {manifest.kind}')}"
         yield "  results:"
-        for result in results:
+        for result in shares:
             yield "  - task: {type: text-generation}"
             yield f"    dataset: {{name: {json.dumps(result.problems)}, type: {json.dumps(_slug(result.problems))}}}"
             metric = f"type: accuracy, name: {json.dumps(result.metric)}, value: {result.estimate.value:.4f}"
@@ -137,17 +147,7 @@ def _body(manifest: Manifest, licence: str, results: Sequence[Result]) -> Iterat
     if results:
         yield from _table(
             ("problems", "measure", "value", "95 % interval", "n", "attempts"),
-            [
-                (
-                    r.problems,
-                    r.metric,
-                    f"{100 * r.estimate.value:.1f} %",
-                    f"{100 * r.estimate.low:.1f} to {100 * r.estimate.high:.1f} %",
-                    r.estimate.n,
-                    r.settings,
-                )
-                for r in results
-            ],
+            [result.cells() for result in results],
         )
     else:
         yield "None were named when this card was written: nothing is claimed.\n"
