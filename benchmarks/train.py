@@ -34,7 +34,7 @@ from typing import Any
 
 from mario.engine import checkpoint
 from mario.provenance import code_version, hardware
-from mario.train.batch import Step, plan_steps
+from mario.train.batch import WIDTH_MULTIPLE, Step, computed_tokens, plan_steps
 from mario.train.encode import IGNORED, EncodedRow, encode_all
 from mario.train.sources import kept_rows
 from mario.types import Source, Trajectory
@@ -103,7 +103,7 @@ def bare(
         model.train()
         for step in steps:
             for batch in step:
-                inputs = collate([rows[i] for i in batch])
+                inputs = collate([rows[i] for i in batch], multiple=WIDTH_MULTIPLE)
                 targets = inputs["labels"][:, 1:]
                 is_labelled = targets != IGNORED
                 with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -217,8 +217,8 @@ def checkpointing(model: Any, on: bool) -> None:
 
 def size(rows: Sequence[EncodedRow], step: Step, *, packing: bool = False) -> tuple[int, int]:
     """Real tokens of a step, and those computed with padding."""
-    real = sum(rows[i].n_tokens for batch in step for i in batch)
-    return real, real if packing else sum(len(batch) * max(rows[i].n_tokens for i in batch) for batch in step)
+    lengths = [[rows[i].n_tokens for i in batch] for batch in step]
+    return sum(map(sum, lengths)), sum(computed_tokens(batch, packing=packing) for batch in lengths)
 
 
 def as_text(trajectory: Trajectory) -> dict[str, str]:

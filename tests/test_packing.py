@@ -2,7 +2,8 @@
 
 - loss and gradients of packed rows are those of each row by itself, in several families and with short windows;
 - a network in which rows would see each other is refused before the first step;
-- a plan for packing holds every row once, in order, within its bound, and pads nothing;
+- a plan for packing holds every row once, in order, within its bound;
+- a row is never padded; a whole sequence is rounded up, and what is added teaches nothing and is not counted;
 - a packed run ends, resumes and is written like any other, and nothing of it stays in the model's configuration.
 """
 
@@ -18,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mario.errors import TrainingError
-from mario.train.batch import plan_steps
+from mario.train.batch import PACK_MULTIPLE, plan_steps
 from mario.train.encode import IGNORED, EncodedRow
 
 pytestmark = pytest.mark.train
@@ -159,12 +160,34 @@ def test_a_packed_batch_pads_nothing_and_a_rows_first_token_has_no_label() -> No
     assert batch["values"].isnan().tolist() == [[True, False, False, True, True]]
 
 
+def test_a_trained_packs_length_is_rounded_up_by_a_row_that_teaches_nothing() -> None:
+    """So that torch does not compile and keep a product for every length; no row or step is counted otherwise."""
+    from mario.train.packing import pack
+    from mario.train.trainer import StepDataset
+
+    made = rows()
+    made[2] = replace(made[2], values=(float("nan"), 1.0))
+    (batch,) = StepDataset(made, [(tuple(range(7)),)], packing=True)[0]["micro_batches"]
+    alone = pack(made)
+    real = sum(LENGTHS)
+    missing = -real % PACK_MULTIPLE
+    assert missing and batch["input_ids"].shape == (1, real + missing)
+    for name in ("input_ids", "labels", "position_ids"):
+        assert torch.equal(batch[name][:, :real], alone[name]), name
+    assert (batch["labels"][:, real:] == IGNORED).all()
+    assert batch["position_ids"][0, real:].tolist() == list(range(missing))
+    assert batch["values"].shape == batch["labels"].shape and batch["values"][:, real:].isnan().all()
+    assert batch["row_lengths"] == [*alone["row_lengths"], missing]
+    assert batch["row_ids"] == alone["row_ids"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(2, 100), min_size=1, max_size=80), st.one_of(st.none(), st.integers(1, 9)))
 def test_a_plan_for_packing_keeps_order_and_bounds(lengths: list[int], rows_per_step: int | None) -> None:
     steps = plan_steps(lengths, seed=0, max_tokens=120, tokens_per_step=200, rows_per_step=rows_per_step, packing=True)
     assert [i for step in steps for batch in step for i in batch] == list(range(len(lengths)))
-    assert all(sum(lengths[i] for i in batch) <= 120 for step in steps for batch in step)
+    sizes = [(len(batch), sum(lengths[i] for i in batch)) for step in steps for batch in step]
+    assert all(tokens + -tokens % PACK_MULTIPLE <= 120 or rows == 1 for rows, tokens in sizes)
 
 
 def test_a_packed_run_is_a_run_like_any_other(tmp_path: Path) -> None:

@@ -152,6 +152,30 @@ def test_logits_are_computed_at_labelled_positions_only(base: Path) -> None:
     torch.testing.assert_close(logits, model(batch["input_ids"]).logits[:, :-1][is_labelled])
 
 
+def test_sizes_of_products_are_rounded_up(base: Path, tmp_path: Path) -> None:
+    """Else torch compiles and keeps one for every size on a CPU; losses and gradients are tested above."""
+    rows = encoded(base, 5)
+    model = checkpoint.load_model(base, dtype="float32", device="cpu")
+    trainer = span_trainer(model, rows, [(tuple(range(5)),)], tmp_path)
+    (batch,) = trainer.train_dataset[0]["micro_batches"]
+    longest = max(row.n_tokens for row in rows)
+    assert batch["input_ids"].shape == (5, longest + -longest % 8)
+    _, outputs = trainer.compute_loss(model, batch, return_outputs=True)
+    labelled = sum(row.n_trained for row in rows)
+    assert longest % 8 and labelled % 32  # else this test sees nothing
+    assert len(outputs["logits"]) == labelled + -labelled % 32
+
+
+def test_where_few_positions_are_left_all_are_read() -> None:
+    from mario.train.trainer import some_more
+
+    chosen = torch.tensor([[False, True, False], [True, True, True]])
+    assert some_more(chosen, 5).tolist() == [[True, True, False], [True, True, True]]
+    assert some_more(chosen, 32).all()
+    assert torch.equal(some_more(chosen, 4), chosen)
+    assert not some_more(torch.zeros(2, 3, dtype=torch.bool), 32).any()  # wrong solutions alone have no label
+
+
 def test_a_value_weight_needs_a_trainer_that_has_a_value_loss(base: Path, tmp_path: Path) -> None:
     model = checkpoint.load_model(base, dtype="float32", device="cpu")
     trainer = span_trainer(model, encoded(base, 2), [((0, 1),)], tmp_path, value_weight=0.5)

@@ -24,6 +24,10 @@ from mario.train.encode import EncodedRow
 MicroBatch = tuple[int, ...]  # positions in the list of rows
 Step = tuple[MicroBatch, ...]
 WINDOW_STEPS = 8  # over so many steps rows may move to meet rows of their length
+# torch compiles a CPU's bfloat16 product for every new size and keeps it, 7 MB a micro-batch whatever the layers. So
+# sizes are rounded up: the width of padded rows, which each of them pays for, and the length of a packed sequence.
+WIDTH_MULTIPLE = 8
+PACK_MULTIPLE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,17 @@ def _mixed(sources: Sequence[Sequence[EncodedRow]], draws: random.Random, evenly
     return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
 
 
+def rounded(tokens: int, multiple: int) -> int:
+    return tokens + -tokens % multiple
+
+
+def computed_tokens(lengths: Sequence[int], *, packing: bool) -> int:
+    """The tokens of a micro-batch of rows of these lengths, with their padding."""
+    if packing:
+        return rounded(sum(lengths), PACK_MULTIPLE)
+    return len(lengths) * rounded(max(lengths), WIDTH_MULTIPLE)
+
+
 def count(rows: Sequence[EncodedRow]) -> SourceCount:
     return SourceCount(
         rows=len(rows),
@@ -157,18 +172,19 @@ def plan_steps(
 
     `lengths` are the tokens of each row in training order, `max_tokens` bounds a micro-batch with its padding, and
     `window_steps` says over how many steps rows may move to meet rows of their length (1: none). With `packing`
-    there is no padding, and rows keep their order.
+    rows need none of that, and keep their order.
     """
     size = rows_per_step or tokens_per_step
     weights = [1] * len(lengths) if rows_per_step else list(lengths)
     if packing:
-        return [tuple(_packs(group, lengths, max_tokens)) for group in _cut(range(len(lengths)), weights, size)]
-    steps: list[Step] = []
-    for number, window in enumerate(_cut(range(len(lengths)), weights, size * window_steps)):
-        groups = _cut(sorted(window, key=lambda row: (lengths[row], row)), weights, size)
-        random.Random(derive_seed(seed, "window", number)).shuffle(groups)
-        steps += [tuple(_micro_batches(group, lengths, max_tokens)) for group in groups]
-    return steps
+        groups = _cut(range(len(lengths)), weights, size)
+    else:
+        groups = []
+        for number, window in enumerate(_cut(range(len(lengths)), weights, size * window_steps)):
+            alike = _cut(sorted(window, key=lambda row: (lengths[row], row)), weights, size)
+            random.Random(derive_seed(seed, "window", number)).shuffle(alike)
+            groups += alike
+    return [tuple(_micro_batches(group, lengths, max_tokens, packing=packing)) for group in groups]
 
 
 def _cut(rows: Sequence[int], weights: Sequence[int], size: int) -> list[list[int]]:
@@ -184,26 +200,15 @@ def _cut(rows: Sequence[int], weights: Sequence[int], size: int) -> list[list[in
     return [group for group in groups if group]
 
 
-def _micro_batches(rows: Sequence[int], lengths: Sequence[int], max_tokens: int) -> Iterator[MicroBatch]:
-    """Rows come sorted by length, so the newest is the longest and decides the padding of its batch."""
+def _micro_batches(
+    rows: Sequence[int], lengths: Sequence[int], max_tokens: int, *, packing: bool
+) -> Iterator[MicroBatch]:
+    """A row that alone is more than `max_tokens`, by what its length is rounded up, is a batch of its own."""
     batch: list[int] = []
     for row in rows:
-        if batch and lengths[row] * (len(batch) + 1) > max_tokens:
+        if batch and computed_tokens([lengths[i] for i in (*batch, row)], packing=packing) > max_tokens:
             yield tuple(batch)
             batch = []
         batch.append(row)
-    if batch:
-        yield tuple(batch)
-
-
-def _packs(rows: Sequence[int], lengths: Sequence[int], max_tokens: int) -> Iterator[MicroBatch]:
-    batch: list[int] = []
-    tokens = 0
-    for row in rows:
-        if batch and tokens + lengths[row] > max_tokens:
-            yield tuple(batch)
-            batch, tokens = [], 0
-        batch.append(row)
-        tokens += lengths[row]
     if batch:
         yield tuple(batch)

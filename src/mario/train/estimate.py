@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mario.engine import checkpoint
-from mario.train.batch import SourceCount
+from mario.train.batch import SourceCount, computed_tokens
 from mario.train.config import SftConfig
 from mario.train.directory import quiet
 from mario.train.encode import IGNORED
@@ -129,8 +129,7 @@ def forecast(task: Task, config: SftConfig, model: str, report: Callable[[str], 
 
 def _computed(plan: Plan, config: SftConfig, batch: tuple[int, ...]) -> int:
     """The tokens of a micro-batch with its padding."""
-    lengths = [plan.rows[row].n_tokens for row in batch]
-    return sum(lengths) if config.packing else len(lengths) * max(lengths)
+    return computed_tokens([plan.rows[row].n_tokens for row in batch], packing=config.packing)
 
 
 def _shape(directory: Path, config: SftConfig, plan: Plan) -> Shape:

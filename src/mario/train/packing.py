@@ -2,7 +2,7 @@
 
 One idea: a row's attention is computed on its own stretch of the sequence. Positions begin anew with every row, so
 rotary embeddings are those of the row alone, and each layer's queries, keys and values are cut where the rows meet.
-So nothing is padded, no attention is computed that a mask would then hide, and no mask is made. On a CPU it is
+So no row is padded, no attention is computed that a mask would then hide, and no mask is made. On a CPU it is
 computed in bfloat16 by matrix products (`attention`), else by torch's kernels.
 
 transformers knows packed rows by their positions and makes masks for them (`sdpa`, `flex_attention`) or calls a
@@ -31,17 +31,21 @@ ROWS_APART = "mario_rows_apart"  # the name of our attention in a model's config
 _TOLERANCE = 5e-2  # of hidden states; in bfloat16 0.016 for SmolLM2, and 0.14 to 0.23 where its rows see each other
 
 
-def pack(rows: Sequence[EncodedRow]) -> dict[str, Any]:
+def pack(rows: Sequence[EncodedRow], *, multiple: int = 1) -> dict[str, Any]:
     """Rows as one sequence [1, T] with `position_ids` that begin anew, and the `row_lengths`; see `trainer.collate`.
 
-    A row's first token follows nothing, so it has no label.
+    A row's first token follows nothing, so it has no label. T is rounded up to a multiple by one more row, without an
+    id, that teaches nothing.
     """
+    ids = [row.id for row in rows]
+    if missing := -sum(row.n_tokens for row in rows) % multiple:
+        rows = [*rows, EncodedRow("", (0,) * missing, (IGNORED,) * missing, 0)]
     batch: dict[str, Any] = {
         "input_ids": torch.tensor([[token for row in rows for token in row.input_ids]]),
         "labels": torch.tensor([[label for row in rows for label in (IGNORED, *row.labels[1:])]]),
         "position_ids": torch.cat([torch.arange(row.n_tokens) for row in rows])[None],
         "row_lengths": [row.n_tokens for row in rows],
-        "row_ids": [row.id for row in rows],
+        "row_ids": ids,
     }
     if any(row.values for row in rows):
         values = [row.values or (float("nan"),) * row.n_tokens for row in rows]

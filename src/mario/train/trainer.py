@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from transformers import Trainer
 
 from mario.errors import TrainingError
-from mario.train.batch import Step
+from mario.train.batch import PACK_MULTIPLE, WIDTH_MULTIPLE, Step, rounded
 from mario.train.encode import IGNORED, EncodedRow
 from mario.train.packing import attending, attention_of, pack
 from mario.train.processes import check_shared, sharing
@@ -35,7 +36,7 @@ class StepDataset(torch.utils.data.Dataset):  # type: ignore[misc]
     def __init__(self, rows: Sequence[EncodedRow], steps: Sequence[Step], *, packing: bool = False) -> None:
         self.rows = rows
         self.steps = steps
-        self.collate = pack if packing else collate
+        self.collate = partial(pack, multiple=PACK_MULTIPLE) if packing else partial(collate, multiple=WIDTH_MULTIPLE)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -44,20 +45,22 @@ class StepDataset(torch.utils.data.Dataset):  # type: ignore[misc]
         return {"micro_batches": [self.collate([self.rows[i] for i in batch]) for batch in self.steps[index]]}
 
 
-def collate(rows: Sequence[EncodedRow]) -> dict[str, Any]:
+def collate(rows: Sequence[EncodedRow], *, multiple: int = 1) -> dict[str, Any]:
     """Rows as tensors [B, T], padded on the right; any id will do as padding, for nothing looks at it.
+
+    T is the longest row's length, rounded up to a multiple.
 
     `values`, where some row has them, are NaN at every token at which the value model learns nothing.
     """
-    longest = max(row.n_tokens for row in rows)
-    input_ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    labels = torch.full((len(rows), longest), IGNORED, dtype=torch.long)
+    width = rounded(max(row.n_tokens for row in rows), multiple)
+    input_ids = torch.zeros(len(rows), width, dtype=torch.long)
+    labels = torch.full((len(rows), width), IGNORED, dtype=torch.long)
     for i, row in enumerate(rows):
         input_ids[i, : row.n_tokens] = torch.tensor(row.input_ids)
         labels[i, : row.n_tokens] = torch.tensor(row.labels)
     batch = {"input_ids": input_ids, "labels": labels, "row_ids": [row.id for row in rows]}
     if any(row.values for row in rows):
-        batch["values"] = values = torch.full((len(rows), longest), torch.nan)
+        batch["values"] = values = torch.full((len(rows), width), torch.nan)
         for i, row in enumerate(rows):
             values[i, : len(row.values)] = torch.tensor(row.values)
     return batch
@@ -156,9 +159,10 @@ class SpanTrainer(Trainer):  # type: ignore[misc]
         """
         targets = inputs["labels"][:, 1:]
         is_labelled = targets != IGNORED
+        read = some_more(is_labelled, PACK_MULTIPLE)
         told = attention_of(getattr(model, "module", model), inputs)
-        logits, hidden = labelled_logits(model, inputs["input_ids"], is_labelled, **told)
-        summed = torch.nn.functional.cross_entropy(logits.float(), targets[is_labelled], reduction="sum")
+        logits, hidden = labelled_logits(model, inputs["input_ids"], read, **told)
+        summed = torch.nn.functional.cross_entropy(logits.float(), targets[read], ignore_index=IGNORED, reduction="sum")
         count = int(is_labelled.sum()) if num_items_in_batch is None else int(num_items_in_batch)
         loss = summed / max(1, count)  # a step of wrong solutions alone has no label
         if self.value_weight:
@@ -212,6 +216,12 @@ def own_share(
 def rate_factor(step: int, steps: int, warmup: int) -> float:
     """The share of the learning rate at a step (from 0): up to 1 at step `warmup`, then down to just above 0."""
     return min((step + 1) / (warmup + 1), max(0, steps - step) / max(1, steps - warmup))
+
+
+def some_more(chosen: torch.Tensor, multiple: int) -> torch.Tensor:
+    """A mask with positions added, from the first on, until their number is a multiple; see `batch.PACK_MULTIPLE`."""
+    added = (~chosen).flatten().nonzero()[: -int(chosen.sum()) % multiple, 0]
+    return chosen.flatten().index_fill(0, added, True).view_as(chosen)
 
 
 def labelled_logits(
