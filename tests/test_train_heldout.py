@@ -1,6 +1,8 @@
-"""Problems solved while training. What must stay true:
+"""Problems solved while training, and rows whose loss is measured. What must stay true:
 
 - they leave no trace in training: weights and losses are those of a run without them, with dropout too;
+- the loss on held-out rows is that of the written model, the mean over all their trained tokens;
+- what is held out is not what is learnt;
 - the results stand in the line of their step, with n and interval, and in the manifest; a resumed run keeps them.
 """
 
@@ -16,10 +18,12 @@ import pytest
 
 from mario.cli.train_heldout import HeldOutConfig, held_out
 from mario.data.readers import write_problems
-from mario.errors import DataError, UsageError
+from mario.engine import checkpoint
+from mario.errors import DataError, StoreError, UsageError
 from mario.estimate import wilson
+from mario.store import ShardWriter
 from mario.train.config import LoraConfig
-from mario.train.loop import HeldOut
+from mario.train.heldout import HeldOut
 from mario.train.sft import SourceSet, train_sft
 from mario.transcript import format_named
 from mario.types import Observation, ObservationStatus, Problem, Sampling, Step, StopReason, Trajectory
@@ -27,7 +31,7 @@ from mario.types import Observation, ObservationStatus, Problem, Sampling, Step,
 pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
-from test_train import CONFIG, curve, weights  # noqa: E402
+from test_train import CONFIG, Lessons, curve, plain_loss, weights  # noqa: E402
 from tiny import tiny_model  # noqa: E402
 
 
@@ -89,10 +93,51 @@ def solve_by_chance(network: Any, tokenizer: Any) -> Any:
 def test_solving_leaves_no_trace_in_training(base: Path, tmp_path: Path) -> None:
     config = replace(LEARN, epochs=1, lora=LoraConfig(rank=2, dropout=0.2))
     plain = train_sft(config, SOURCES, str(base), tmp_path / "plain")
-    tried = train_sft(config, SOURCES, str(base), tmp_path / "tried", held_out=HeldOut(solve_by_chance, 3))
+    trial = HeldOut(solve_by_chance, 3, Lessons(4))
+    tried = train_sft(config, SOURCES, str(base), tmp_path / "tried", held_out=trial)
     assert weights(plain.directory) == weights(tried.directory)
     assert curve(plain.directory) == curve(tried.directory)
     assert not any("heldout" in line for line in (plain.directory / "metrics.jsonl").read_text().splitlines())
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_the_loss_on_held_out_rows_is_the_written_models(base: Path, tmp_path: Path, packing: bool) -> None:
+    config = replace(LEARN, epochs=1, packing=packing, lora=LoraConfig(rank=2, dropout=0.2))
+    heard: list[Any] = []
+    trial = HeldOut(None, 4, Lessons(9))
+    result = train_sft(config, SOURCES, str(base), tmp_path, heard.append, held_out=trial)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    measured = {line["step"]: line["heldout_loss"] for line in lines if "heldout_loss" in line}
+    assert sorted(measured) == [*range(4, result.steps, 4), result.steps]
+    model = checkpoint.load_model(tmp_path, dtype="float32", device="cpu")
+    expected = plain_loss(model, trial.rows(checkpoint.load_tokenizer(base), config, 1024)).item()
+    assert measured[result.steps] == pytest.approx(expected, rel=1e-4)
+    assert len(set(measured.values())) == len(measured)
+    assert not any("heldout" in line for line in lines)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["counts"]["heldout_loss"] == measured[result.steps]
+    assert f"| loss on held-out rows at the end | {expected:.3f} |" in (tmp_path / "README.md").read_text()
+    assert str(heard[-1]).endswith(f"held-out loss {expected:.3f}")
+
+
+def test_held_out_rows_that_are_learnt_or_cannot_be_read_are_refused(
+    base: Path, problems: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    shards = ShardWriter(own / "kept")
+    for trajectory in Lessons(3):
+        shards.append(replace(trajectory, problem_id=f"h{trajectory.problem_id.rpartition('-')[2]}"))
+    shards.seal()
+    (own / "problems.jsonl").write_bytes(problems.read_bytes())
+    trial = held_out(HeldOutConfig(rows=own, limit_rows=2), [], print)
+    assert trial is not None and trial.solve is None
+    assert len(trial.rows(checkpoint.load_tokenizer(base), LEARN, 1024)) == 2
+    with pytest.raises(DataError, match=r"heldout\.rows: no row .*2 too_long, first h0#0: "):
+        trial.rows(checkpoint.load_tokenizer(base), LEARN, 20)
+    with pytest.raises(DataError, match=r"answered in the data to train on; name others as heldout\.rows"):
+        held_out(HeldOutConfig(rows=own), [own / "kept"], print)
+    with pytest.raises(StoreError, match="does not exist; make it with: mario annotate"):
+        held_out(HeldOutConfig(rows=tmp_path / "absent"), [], print)
 
 
 def test_a_stopped_run_keeps_what_was_tried(base: Path, tmp_path: Path) -> None:
@@ -106,10 +151,10 @@ def test_a_stopped_run_keeps_what_was_tried(base: Path, tmp_path: Path) -> None:
             raise Stop
 
     with pytest.raises(Stop):
-        train_sft(config, SOURCES, str(base), tmp_path, stop, held_out=HeldOut(solve_by_chance, 2))
+        train_sft(config, SOURCES, str(base), tmp_path, stop, held_out=HeldOut(solve_by_chance, 2, Lessons(4)))
     heard: list[Any] = []
     train_sft(config, SOURCES, str(base), tmp_path, heard.append, held_out=HeldOut(solve_by_chance))
-    assert heard[0].solved == wilson(1, 2)
+    assert heard[0].solved == wilson(1, 2) and 0 < heard[0].held_out_loss < 10
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "heldout" in line] == [2, 4, lines[-1]["step"]]
 
@@ -134,7 +179,7 @@ def test_a_problem_that_is_learnt_is_not_held_out(tmp_path: Path, problems: Path
 
 
 def test_the_curve_is_a_figure_of_the_metrics(tmp_path: Path) -> None:
-    from mario.report.training import read_metrics, running_mean, training_figure
+    from mario.report.training import curve_table, read_metrics, running_mean, training_figure
 
     assert read_metrics(tmp_path) == []
     rate = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 10}
@@ -147,4 +192,10 @@ def test_the_curve_is_a_figure_of_the_metrics(tmp_path: Path) -> None:
     assert mean["y"] == running_mean(loss["y"]) and mean["y"][2] == pytest.approx(sum(loss["y"][:3]) / 3)
     assert (solved["x"], solved["y"], solved["error_y"]["array"]) == ([3000], [50], [25])
     assert len(training_figure(lines[:29])["data"]) == 2
+    lines[9]["heldout_loss"] = 3.25
+    held = training_figure(lines)["data"][2]
+    assert (held["name"], held["x"], held["y"]) == ("held-out loss", [1000], [3.25])
+    table = curve_table(lines)
+    assert table.header[3] == "held-out loss"
+    assert [(row[0], row[3]) for row in table.texts() if row[3] != "–"] == [("10", "3.250")]
     json.dumps(figure)

@@ -35,7 +35,7 @@ if not torch.distributed.is_available() or not torch.distributed.is_gloo_availab
 from mario.engine import checkpoint  # noqa: E402
 from mario.errors import MarioError, TrainingError, UsageError  # noqa: E402
 from mario.estimate import wilson  # noqa: E402
-from mario.train.loop import HeldOut  # noqa: E402
+from mario.train.heldout import HeldOut  # noqa: E402
 from mario.train.sft import train_sft  # noqa: E402
 from test_train import CONFIG, SOURCES  # noqa: E402
 from tiny import tiny_model  # noqa: E402

@@ -28,7 +28,7 @@ sys.path.insert(0, {tests!r})
 from dataclasses import replace
 from pathlib import Path
 from mario.estimate import wilson
-from mario.train.loop import HeldOut
+from mario.train.heldout import HeldOut
 from test_train import CONFIG, SOURCES
 from mario.train.sft import train_sft
 

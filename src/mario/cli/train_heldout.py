@@ -1,4 +1,4 @@
-"""Held-out problems solved by the network in training, with the interpreter: what the loss does not say.
+"""What is held out in training: problems that the network solves with the interpreter, and rows to see the loss on.
 
 The attempts are greedy and are not kept; only how many problems were solved is. A verdict that will be published comes
 from `mario evaluate` on the finished model.
@@ -26,16 +26,18 @@ from mario.transcript import format_named
 from mario.types import Problem, Trajectory
 
 if TYPE_CHECKING:
-    from mario.train.loop import HeldOut
+    from mario.train.heldout import HeldOut
 
 
 @dataclass(frozen=True, slots=True)
 class HeldOutConfig:
-    """Problems to solve while training.
+    """Problems to solve while training, and rows to measure the loss on.
 
     problems: file or directory of problems that are not trained on; none solves nothing
-    limit: only the first so many
-    every_steps: solve them after every so many steps; none is at the end only
+    rows: output directory of mario annotate that is not trained on; none measures no loss but that of training
+    limit: only the first so many problems
+    limit_rows: only the first so many rows
+    every_steps: try them after every so many steps; none is at the end only
     format: inline (with code), text or tools
     max_new_tokens: bound of one turn
     max_steps: turns that may run code
@@ -46,7 +48,9 @@ class HeldOutConfig:
     """
 
     problems: Path | None = None
+    rows: Path | None = None
     limit: int = 20
+    limit_rows: int = 200
     every_steps: int | None = None
     format: str = "inline"
     max_new_tokens: int = 256
@@ -54,7 +58,7 @@ class HeldOutConfig:
     batch_size: int = 16
 
     def __post_init__(self) -> None:
-        for name in ("limit", "every_steps", "max_new_tokens", "max_steps", "batch_size"):
+        for name in ("limit", "limit_rows", "every_steps", "max_new_tokens", "max_steps", "batch_size"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"heldout.{name} must be a positive integer, got {value}")
@@ -62,29 +66,48 @@ class HeldOutConfig:
 
 
 def held_out(config: HeldOutConfig, folders: Iterable[Path], report: Callable[[str], None]) -> HeldOut | None:
-    """What training needs to know, or None where there is nothing to solve. The problems are read now.
+    """What training needs to know, or None where nothing is held out. Problems and rows are read now.
 
     Raises:
-        DataError: the file holds none, cannot be read, or a question is answered in a folder of rows to train on.
+        DataError: there are none, they cannot be read, or a question is answered in a folder of rows to train on.
+        StoreError: the rows are not sealed, or have changed.
     """
-    if config.problems is None:
+    if config.problems is None and config.rows is None:
         return None
-    from mario.train.loop import HeldOut
-
-    problems = list(islice(read_problems(problems_file(config.problems)), config.limit))
+    from mario.train.heldout import HeldOut
 
     known = set[str]().union(*map(questions_of, folders))
-    learnt = [problem.id for problem in problems if fingerprint(problem.question) in known]
-    if learnt:
-        raise DataError(
-            f"{len(learnt)} of the {len(problems)} problems of {config.problems} are answered in the data to train on, "
-            f"{learnt[0]} first; name others as heldout.problems"
-        )
+    problems = _problems(config.problems, config.limit, known) if config.problems else []
+    rows = _rows(config.rows, config.limit_rows, known) if config.rows else []
 
     def solve(network: Any, tokenizer: Any) -> Estimate:
         return asyncio.run(_solve(config, problems, network, tokenizer, report))
 
-    return HeldOut(solve, config.every_steps)
+    return HeldOut(solve if problems else None, config.every_steps, rows)
+
+
+def _problems(path: Path, limit: int, known: set[str]) -> list[Problem]:
+    problems = list(islice(read_problems(problems_file(path)), limit))
+    learnt = [problem.id for problem in problems if fingerprint(problem.question) in known]
+    if learnt:
+        raise DataError(
+            f"{len(learnt)} of the {len(problems)} problems of {path} are answered in the data to train on, "
+            f"{learnt[0]} first; name others as heldout.problems"
+        )
+    return problems
+
+
+def _rows(root: Path, limit: int, known: set[str]) -> list[Trajectory]:
+    from mario.train.sources import kept_rows
+
+    source = kept_rows(root)
+    learnt = known & questions_of(root / "kept")
+    if learnt:
+        raise DataError(
+            f"{len(learnt)} of the questions that {root} answers are answered in the data to train on; name others as "
+            "heldout.rows"
+        )
+    return list(islice(source.trajectories, limit))
 
 
 async def _solve(

@@ -17,7 +17,8 @@ from mario.train.config import SftConfig
 
 if TYPE_CHECKING:
     from mario.train.estimate import Forecast
-    from mario.train.loop import HeldOut, Task, TrainResult
+    from mario.train.heldout import HeldOut
+    from mario.train.loop import Task, TrainResult
 
 
 class Recipe(Protocol):

@@ -83,26 +83,29 @@ def _row(run: TrainingRun) -> tuple[Cell, ...]:
 
 
 def curve_table(lines: Sequence[Mapping[str, Any]]) -> Table:
-    """The curve at some steps: every one at which problems were solved, if they are few, and steps evenly apart."""
+    """The curve at some steps: those at which something held out was tried, if they are few, and steps evenly apart."""
     parts = [part for part in _PARTS if part in lines[0]]
     means = {name: running_mean([line[name] for line in lines]) for name in ("loss", *parts)}
-    rates = dict(solved(lines))
+    rates, held_out = dict(solved(lines)), dict(held_out_losses(lines))
+    tried = {line["tokens"] for line in lines} & (rates.keys() | held_out.keys())
     even = {round(i * (len(lines) - 1) / (_ROWS - 1)) for i in range(_ROWS)}
-    shown = sorted(even | {i for i, line in enumerate(lines) if line["tokens"] in rates and len(rates) <= _ROWS})
+    shown = sorted(even | {i for i, line in enumerate(lines) if line["tokens"] in tried and len(tried) <= _ROWS})
     rows = []
     for i in shown:
         line = lines[i]
-        rate = rates.get(line["tokens"])
+        rate, loss = rates.get(line["tokens"]), held_out.get(line["tokens"])
         rows.append(
             (
                 Cell(f"{line['step']:,}"),
                 Cell(f"{line['tokens']:,}"),
                 *(Cell(f"{means[name][i]:.3f}") for name in means),
+                *((Cell(NONE if loss is None else f"{loss:.3f}"),) if held_out else ()),
                 *((Cell(percent(rate) if rate else NONE),) if rates else ()),
             )
         )
-    names = ("loss, running mean", *(_PARTS[part][0] for part in parts), *(("held out (95 %)",) if rates else ()))
-    return Table(("step", "tokens", *names), tuple(rows))
+    names = ("loss, running mean", *(_PARTS[part][0] for part in parts))
+    tries = (*(("held-out loss",) if held_out else ()), *(("held out (95 %)",) if rates else ()))
+    return Table(("step", "tokens", *names, *tries), tuple(rows))
 
 
 def training_figure(lines: Sequence[Mapping[str, Any]]) -> Figure:
@@ -110,7 +113,7 @@ def training_figure(lines: Sequence[Mapping[str, Any]]) -> Figure:
 
     Where a loss has parts, their running means stand below it.
     """
-    tried = solved(lines)
+    tried, held_out = solved(lines), held_out_losses(lines)
     parts = {part: running_mean([line[part] for line in lines]) for part in _PARTS if part in lines[0]}
     mean = running_mean([line["loss"] for line in lines])
     drawn = range(0, len(lines), -(-len(lines) // _MOST_POINTS))
@@ -152,6 +155,19 @@ def training_figure(lines: Sequence[Mapping[str, Any]]) -> Figure:
                 "hovertemplate": f"%{{x:,}} tokens: {name} %{{y:.3f}}<extra></extra>",
             }
         )
+    if held_out:
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": "held-out loss",
+                "x": [tokens for tokens, _ in held_out],
+                "y": [loss for _, loss in held_out],
+                "line": {"color": "var(--c4)", "dash": "dot", "width": 1.8},
+                "marker": {"color": "var(--c4)", "size": 7, "symbol": "diamond"},
+                "hovertemplate": "%{x:,} tokens: held-out loss %{y:.3f}<extra></extra>",
+            }
+        )
     layout = plot_layout(340, plot_axis("Tokens"), plot_axis("Loss", rangemode="tozero"))
     if tried:
         traces.append(_solved_trace(tried))
@@ -166,6 +182,11 @@ def training_figure(lines: Sequence[Mapping[str, Any]]) -> Figure:
 def solved(lines: Sequence[Mapping[str, Any]]) -> list[tuple[int, Estimate]]:
     """Tokens seen, and the held-out problems solved then."""
     return [(line["tokens"], from_json(Estimate, line["heldout"])) for line in lines if "heldout" in line]
+
+
+def held_out_losses(lines: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
+    """Tokens seen, and the loss on held-out rows then."""
+    return [(line["tokens"], line["heldout_loss"]) for line in lines if "heldout_loss" in line]
 
 
 def _solved_trace(tried: Sequence[tuple[int, Estimate]]) -> dict[str, Any]:

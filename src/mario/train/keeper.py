@@ -25,6 +25,7 @@ from mario.errors import TrainingError
 from mario.estimate import Estimate
 from mario.provenance import from_json, to_json
 from mario.store.jsonl import AppendLog, dump_line, storing
+from mario.train.heldout import Tried
 from mario.train.processes import agreed, is_first, together
 from mario.train.track import Tracker
 
@@ -46,10 +47,13 @@ class Progress:
     tokens_per_second: float
     seconds: float
     solved: Estimate | None = None  # of the held-out problems, when they were last tried
+    held_out_loss: float | None = None  # when it was last measured
 
     def __str__(self) -> str:
         left = (self.total_tokens - self.tokens) / max(self.tokens_per_second, 1e-9)
         held_out = f"  held out {100 * self.solved.value:.0f} % of {self.solved.n}" if self.solved else ""
+        if self.held_out_loss is not None:
+            held_out = f"  held-out loss {self.held_out_loss:.3f}" + held_out
         return (
             f"step {self.step}/{self.steps}  loss {self.loss:.3f}  {self.tokens:,}/{self.total_tokens:,} tokens  "
             f"{self.tokens_per_second:,.0f} tokens/s  {left // 60:.0f}:{left % 60:02.0f} left{held_out}"
@@ -57,7 +61,7 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
-Judge = Callable[[int], Estimate | None]  # held-out problems solved after a step; None where it is not their turn
+Judge = Callable[[int], Tried]  # what is held out, tried after a step; nothing where it is not its turn
 
 
 class Keeper(TrainerCallback):  # type: ignore[misc]
@@ -72,7 +76,7 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
         save_seconds: float,
         resumed: Path | None,
         on_progress: Listener | None,
-        judge: Judge = lambda _: None,
+        judge: Judge = lambda _: Tried(),
         tracker: Tracker | None = None,
     ) -> None:
         """`tokens_at_step[n]` are the tokens seen after n steps (0 at 0). The time of `judge` is no training time.
@@ -88,6 +92,7 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
         self.tracker = tracker
         self.writes = is_first()
         self.solved: Estimate | None = None
+        self.held_out_loss: float | None = None
         self.first_step = step_of(resumed) if resumed else 0
         self.losses: list[float] = []
         self.seconds = self._cut_metrics()  # of training, all sessions together
@@ -105,8 +110,9 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
                 path.write_bytes(b"".join(lines))
         kept = [json.loads(line) for line in lines]
         self.losses = [line["loss"] for line in kept]
-        tried = [line["heldout"] for line in kept if "heldout" in line]
-        self.solved = from_json(Estimate, tried[-1]) if tried else None
+        for line in kept:
+            self.solved = from_json(Estimate, line["heldout"]) if "heldout" in line else self.solved
+            self.held_out_loss = line.get("heldout_loss", self.held_out_loss)
         return float(kept[-1]["seconds"]) if kept else 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -122,8 +128,9 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
                 "look at these rows, or lower train.learning_rate"
             )
         elapsed = time.monotonic() - self._started
-        found = self.judge(step) if self.writes else None  # the others wait for it at the next step
-        self.solved = found or self.solved
+        found = self.judge(step) if self.writes else Tried()  # the others wait for it at the next step
+        self.solved = found.solved or self.solved
+        self.held_out_loss = self.held_out_loss if found.loss is None else found.loss
         self._started += time.monotonic() - self._started - elapsed
         self.seconds = self._before + elapsed
         self.losses.append(loss)
@@ -137,6 +144,7 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
             tokens_per_second=(seen[step] - seen[self.first_step]) / max(elapsed, 1e-9),
             seconds=self.seconds,
             solved=self.solved,
+            held_out_loss=self.held_out_loss,
         )
         line = {
             "step": step,
@@ -148,8 +156,10 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
             "tokens_per_second": round(progress.tokens_per_second, 1),
             "seconds": round(self.seconds, 3),
         }
-        if found is not None:
-            line["heldout"] = to_json(found)
+        if found.solved is not None:
+            line["heldout"] = to_json(found.solved)
+        if found.loss is not None:
+            line["heldout_loss"] = found.loss
         if self._log is not None:
             self._log.append(dump_line(line))
             self._log.flush()
@@ -173,6 +183,11 @@ class Keeper(TrainerCallback):  # type: ignore[misc]
                 if old != newest:
                     shutil.rmtree(old, ignore_errors=True)
         self._saved = time.monotonic()
+
+    def tried(self) -> dict[str, Any]:
+        """What the last try found, as the manifest counts it."""
+        solved = {"heldout": to_json(self.solved)} if self.solved else {}
+        return solved | ({"heldout_loss": self.held_out_loss} if self.held_out_loss is not None else {})
 
     def close(self) -> None:
         if self._log is not None:

@@ -22,7 +22,8 @@ from mario.store import read_jsonl
 from mario.train.batch import arrange
 from mario.train.config import SftConfig
 from mario.train.encode import EncodedRow
-from mario.train.loop import HeldOut, Plan, Task, TrainResult, train
+from mario.train.heldout import HeldOut
+from mario.train.loop import Plan, Task, TrainResult, train
 
 if TYPE_CHECKING:
     from mario.train.keeper import Listener

@@ -32,7 +32,6 @@ from typing import TYPE_CHECKING, Any
 from mario.data.overlap import write_trained
 from mario.engine import checkpoint
 from mario.errors import DataError, MissingExtra, UsageError
-from mario.estimate import Estimate
 from mario.provenance import derive_seed, from_json, make_manifest, to_json
 from mario.store.jsonl import whole_file, write_json, write_jsonl
 from mario.store.run import read_manifest
@@ -40,6 +39,7 @@ from mario.train.batch import SourceCount, Step
 from mario.train.config import SftConfig
 from mario.train.directory import adopt, check_space, claim, quiet, translated
 from mario.train.encode import EncodedRow
+from mario.train.heldout import HeldOut, Tried, try_held_out
 from mario.train.processes import connect, is_first, loading_device, own_device, sharing, together, whole
 from mario.train.publish import card, dress, licence_of
 from mario.train.track import Tracker
@@ -95,17 +95,6 @@ class Plan:
         return counts
 
 
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """Problems that are solved while training, to see more than the loss; training knows nothing of how.
-
-    `solve(network, tokenizer)` says how many it solved, every `every_steps` steps (None: never) and after the last.
-    """
-
-    solve: Callable[[Any, Any], Estimate]
-    every_steps: int | None = None
-
-
 class Task(ABC):
     """What one kind of training adds to the loop.
 
@@ -156,15 +145,15 @@ def train(
         DataError: a source has nothing to train on, or too little for the token budget.
         StoreError: `out` holds another run, is in use, or has no space.
         TrainingError: the loss is not finite, or memory is out; names the step. Or see `processes.connect`.
-        UsageError: held-out problems are to be solved by a network whose weights are shared out.
+        UsageError: something is held out, and the weights are shared out.
         MissingExtra: a library that a setting asks for is not installed.
     """
     if config.track != "none" and importlib.util.find_spec(config.track) is None:
         raise MissingExtra(config.track, "track")
     if held_out and sharing():
         raise UsageError(
-            f"no problems can be solved while {sharing()} shares the weights out; leave heldout.problems out, and "
-            "evaluate the trained directory"
+            f"nothing held out can be tried while {sharing()} shares the weights out; leave heldout.problems and "
+            "heldout.rows out, and evaluate the trained directory"
         )
     connect(config.device)
     if not is_first():
@@ -222,9 +211,11 @@ def _train(
     resumed = last_checkpoint(out)  # only a whole one counts, so every process finds the same
     together()
 
-    def judge(step: int) -> Estimate | None:
-        due = held_out and (step == len(plan.steps) or (held_out.every_steps and step % held_out.every_steps == 0))
-        return _solved(held_out, trainer, tokenizer) if held_out and due else None
+    rows = held_out.rows(tokenizer, config, window_of(directory)) if held_out else ()
+
+    def judge(step: int) -> Tried:
+        due = held_out and held_out.is_due(step, len(plan.steps))
+        return try_held_out(held_out, rows, trainer, tokenizer, config.max_tokens) if held_out and due else Tried()
 
     keeper = Keeper(
         out,
@@ -254,7 +245,7 @@ def _train(
         "first_loss": keeper.losses[0],
         "last_loss": keeper.losses[-1],
         "resumed_from": keeper.first_step,
-        **({"heldout": to_json(keeper.solved)} if keeper.solved else {}),
+        **keeper.tried(),
         "formats": list(plan.formats),
         "exact_prompt": exact_prompt,
         "licence": licence_of(directory, manifest.recipe["model"]),
@@ -265,21 +256,6 @@ def _train(
     write_json(out / "manifest.json", manifest)
     together()
     return manifest
-
-
-def _solved(held_out: HeldOut, trainer: Any, tokenizer: Any) -> Estimate:
-    """Solve with the network as it is now, and leave no trace in its training."""
-    import torch
-
-    network = trainer.model
-    network.eval()
-    try:
-        with torch.random.fork_rng():
-            found = held_out.solve(network, tokenizer)
-    finally:
-        network.train()
-    trainer.log({"heldout_accuracy": found.value})
-    return found
 
 
 def load(task: Task, config: SftConfig, directory: Path, device: str) -> Any:

@@ -161,6 +161,8 @@ def _body(manifest: Manifest, licence: str, results: Sequence[Result]) -> Iterat
     if heldout:
         value, low, high = (f"{100 * heldout[name]:.0f} %" for name in ("value", "low", "high"))
         rows.append(("held-out problems solved at the end", f"{value} of {heldout['n']} (95 %: {low} to {high})"))
+    if "heldout_loss" in counts:
+        rows.append(("loss on held-out rows at the end", f"{counts['heldout_loss']:.3f}"))
     yield from _table(("", ""), rows)
     yield from _table(
         ("source", "rows", "tokens", "of them trained", "content hash"),

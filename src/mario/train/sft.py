@@ -15,7 +15,8 @@ from mario.provenance import to_json
 from mario.train.batch import arrange
 from mario.train.config import SftConfig
 from mario.train.encode import EncodedRow, encode_all, refusals_told
-from mario.train.loop import HeldOut, Plan, Task, TrainResult, train
+from mario.train.heldout import HeldOut
+from mario.train.loop import Plan, Task, TrainResult, train
 from mario.types import Trajectory
 
 if TYPE_CHECKING:
