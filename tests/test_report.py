@@ -122,6 +122,21 @@ def test_the_picture_and_its_table_say_what_the_metrics_say() -> None:
     assert row[4].link == find(run=3, split="test-heldout", difficulty="3")
 
 
+def test_a_split_without_levels_has_no_empty_picture() -> None:
+    (one,) = four_runs(8)[:1]
+    plain = [
+        dataclasses.replace(row, problem=dataclasses.replace(row.problem, split="test", level=None, tags={}))
+        for row in one.judged
+    ]
+    both = dataclasses.replace(one, judged=[*one.judged, *plain])
+    axis = axis_of([both])
+    assert axis is not None
+    assert [caption for caption, _ in difficulty_figures([both], axis)] == [
+        "Templates seen in training, new numbers (test-shared)",
+        "Templates never trained on (test-heldout)",
+    ]
+
+
 def test_runs_differ_by_more_than_colour() -> None:
     found = styles(four_runs(4))
     assert len({(style.colour, style.dash, style.symbol) for style in found}) == 4

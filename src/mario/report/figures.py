@@ -24,7 +24,8 @@ def difficulty_figures(runs: Sequence[ReportRun], axis: Axis) -> list[tuple[str,
     """Accuracy against difficulty, one figure a split, all on one scale: (caption, figure)."""
     splits = list(dict.fromkeys(split for run in runs for split in run.splits))
     ordered = sorted(splits, key=lambda s: (list(SPLITS).index(s) if s in SPLITS else len(SPLITS), s))
-    return [(_caption(split), _difficulty(runs, axis, split)) for split in ordered]
+    made = [(_caption(split), _difficulty(runs, axis, split)) for split in ordered]
+    return [(caption, figure) for caption, figure in made if figure["data"]]  # problems of a split may have no level
 
 
 def _caption(split: str) -> str:

@@ -38,7 +38,15 @@ from mario.report.tables import (
     summary_table,
     tokens_table,
 )
-from mario.report.training import KINDS, TrainingRun, curve_table, solved, training_figure, training_table
+from mario.report.training import (
+    KINDS,
+    TrainingRun,
+    curve_table,
+    held_out_losses,
+    solved,
+    training_figure,
+    training_table,
+)
 
 Piece = tuple[str, bool]  # text of the headline, and whether it is the number to read first
 
@@ -63,6 +71,7 @@ def build_report(
     learnt: dict[str, Any] = {
         "training": training_table(trained),
         "tried_on_the_way": any(solved(run.lines) for run in trained),
+        "has_held_out_loss": any(held_out_losses(run.lines) for run in trained),
         "training_runs": [(name, run, curve_table(run.lines)) for name, run in curves],
     }
     drawn = {name: training_figure(run.lines) for name, run in curves}
