@@ -59,13 +59,16 @@ def link(names: set[str], folder: Path) -> None:
                 (folder / top).symlink_to(target)
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bare_python(root: Path) -> Path:
     """The Python of a machine that has nothing of ours and little of others."""
-    root = tmp_path_factory.mktemp("bare")
     venv.create(root, symlinks=True, with_pip=False)
     link(requirements(*BARE), root / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages")
     return root / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bare_python(tmp_path_factory.mktemp("bare"))
 
 
 def science(python: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,5 @@
-"""The training benchmark for GPUs, in its small size on the CPU: every case runs, and its rows are what they say."""
+"""The training benchmark for GPUs, in its small size on the CPU: every case runs, it needs four packages and no more, and
+its rows are what they say."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ import pytest
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 pytest.importorskip("peft")
+from test_science import bare_python  # noqa: E402
+
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "gpu" / "train.py"
 
 
@@ -32,6 +35,28 @@ def test_the_small_size_runs_every_case(tmp_path: Path) -> None:
         if "tokens_per_second" in result:
             assert result["tokens_per_second"] > 0 and result["steps"] == 4
     assert {"torch", "transformers"} <= set(report["versions"])
+
+
+@pytest.mark.full
+def test_it_runs_where_only_torch_transformers_peft_and_accelerate_are(tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL"))}
+    command = [
+        str(bare_python(tmp_path / "bare")),
+        str(SCRIPT),
+        "--size",
+        "cpu",
+        "--only",
+        "adapters",
+        "--results",
+        str(results),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment | {"OMP_WAIT_POLICY": "PASSIVE"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(results.read_text())
+    assert [(result["case"], result["falls"]) for result in report["results"]] == [("1B, adapters", True)]
+    assert {"torch", "transformers", "accelerate", "peft"} <= set(report["versions"])
+    assert "trl" not in report["versions"]
 
 
 def test_the_rows_are_what_their_runs_say() -> None:
