@@ -1,5 +1,5 @@
-"""The training benchmark for GPUs, in its small size on the CPU: every case runs, it needs four packages and no more, and
-its rows are what they say."""
+"""The training benchmark for GPUs, in its small size on the CPU: every case runs, four packages are enough, and its
+rows are what they say."""
 
 from __future__ import annotations
 
