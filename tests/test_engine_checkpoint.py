@@ -73,6 +73,15 @@ def test_a_broken_part_is_an_error_of_the_directory(model: Path, name: str) -> N
     assert str(model) in refusal(str(model))
 
 
+def test_a_gpu_that_is_not_there_is_no_fault_of_the_directory(model: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("a GPU is here")
+    with pytest.raises(EngineError, match=r"^device is cuda:1, and torch .* finds no such GPU here; .*auto"):
+        checkpoint.load_model(model, device="cuda:1")
+
+
 def test_a_file_and_an_adapter_are_not_models(model: Path) -> None:
     assert "is a file" in refusal(str(model / "config.json"))
     (model / "adapter_config.json").write_text("{}")

@@ -97,11 +97,20 @@ def load_model(
     device: str = "auto",
     task: Literal["generation", "token-classification"] = "generation",
 ) -> Any:
-    """The causal language model (or the token classifier) of a directory, in evaluation mode, on its device."""
+    """The causal language model (or the token classifier) of a directory, in evaluation mode, on its device.
+
+    Raises:
+        EngineError: it cannot be loaded, or there is no such device.
+    """
     transformers = require_transformers()
     import torch
 
     place = pick_device(device)
+    device_kind, _, number = place.partition(":")
+    if device_kind == "cuda" and int(number if number.isdecimal() else 0) >= torch.cuda.device_count():
+        raise EngineError(
+            f"device is {place}, and torch {torch.__version__} finds no such GPU here; with auto it takes what is there"
+        )
     kind = getattr(torch, pick_dtype(dtype, place))
     classes = {"generation": "AutoModelForCausalLM", "token-classification": "AutoModelForTokenClassification"}
     try:
