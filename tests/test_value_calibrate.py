@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mario.cli.app import main
 from mario.data.overlap import NAME, fingerprint
 from mario.errors import DataError
 from mario.provenance import from_json, to_json
@@ -219,7 +220,9 @@ def test_a_calibration_is_stored_with_the_model_and_with_the_run(tmp_path: Path)
     )  # what a calibration finds does not depend on an earlier one
 
 
-def test_nothing_is_calibrated_on_what_was_trained_on_or_is_tested_on(tmp_path: Path) -> None:
+def test_nothing_is_calibrated_on_what_was_trained_on_or_is_tested_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     judge = tiny_ovm(tmp_path / "judge")
     run = stored(tmp_path / "run", list(attempts(24, 6)))
     with pytest.raises(DataError, match="has no values by judge; score it first"):
@@ -233,6 +236,11 @@ def test_nothing_is_calibrated_on_what_was_trained_on_or_is_tested_on(tmp_path: 
         calibrate_run(run, model_of(judge))
     (judge / "holdout.jsonl").write_text("".join(f'{{"problem_id": "p{p}"}}\n' for p in range(20)))
     assert calibrate_run(run, model_of(judge)).left_out == 4  # its base knew them, its head did not
+    assert main(["value", str(run), "--model", str(judge), "--value.dtype", "float32"]) == 0
+    assert "learnt from 4 of the 24 problems, and figures over these flatter it" in capsys.readouterr().out
+    (judge / NAME).unlink()
+    assert main(["value", str(run), "--model", str(judge), "--value.dtype", "float32"]) == 0
+    assert "learnt from" not in capsys.readouterr().out
     tested = stored(tmp_path / "tested", list(attempts(4)), split="test-heldout")
     score_run(tested, model_of(judge))
     with pytest.raises(DataError, match="split 'test-heldout'; a test set is not for calibrating"):

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from mario.cli.arguments import Parser, add_settings, resolve
 from mario.cli.progress import Line, duration, say, short
+from mario.data.readers import read_problems
 from mario.estimate import Estimate
 from mario.provenance import to_json
 from mario.store.run import read_manifest
 from mario.value import ValueConfig, ValueModel, read_values, score_run
 from mario.value.calibrate import Quality, quality
-from mario.value.fitting import Calibrated, calibrate_run, outcomes
+from mario.value.fitting import Calibrated, calibrate_run, learnt_from, outcomes
 from mario.value.score import Progress
 
 
@@ -39,12 +40,14 @@ class ValueRecipe:
 
 @dataclass(frozen=True, slots=True)
 class ValueResult:
-    """What scoring a run gave."""
+    """What scoring a run gave; `learnt` of its `problems` the model was trained on."""
 
     name: str
     attempts: int
     unvalued: int
     quality: Quality
+    problems: int
+    learnt: int
     calibrated: Calibrated | None = None
 
 
@@ -78,8 +81,15 @@ def value_with_progress(config: ValueRecipe) -> ValueResult:
     if read_manifest(config.run).kind == "evaluate" and (config.run / "summary.json").exists():
         _refresh(config.run)
     mine = next(valued for valued in values if valued.name == model.name)
+    problems = {problem.id: problem for problem in read_problems(config.run / "problems.jsonl")}
     return ValueResult(
-        model.name, progress.done, progress.done - len(mine.logits), quality(outcomes(config.run, mine)), calibrated
+        name=model.name,
+        attempts=progress.done,
+        unvalued=progress.done - len(mine.logits),
+        quality=quality(outcomes(config.run, mine, problems)),
+        problems=len(problems),
+        learnt=len(learnt_from(model, problems.values())),
+        calibrated=calibrated,
     )
 
 
@@ -121,6 +131,11 @@ def values_line(progress: Progress, seconds: float) -> str:
 def table(result: ValueResult) -> str:
     lines = [f"{result.name}: {result.attempts} attempts" + _unvalued(result)]
     lines += _figures(result.quality)
+    if result.learnt:
+        lines.append(
+            f"  {result.name} learnt from {result.learnt} of the {result.problems} problems, and figures over these "
+            "flatter it; --calibrate leaves them out"
+        )
     if result.calibrated is not None:
         found = result.calibrated
         bias = f", bias {found.card.bias:+.3f}" if found.card.bias is not None else ""

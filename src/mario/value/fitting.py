@@ -9,6 +9,7 @@ What this module does not do: the statistics (`calibrate`), or score anything (`
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,12 @@ def outcomes(run: Path, valued: Valued, problems: dict[str, Problem] | None = No
     return found
 
 
+def learnt_from(model: ValueModel, problems: Iterable[Problem]) -> frozenset[str]:
+    """The ids of the problems that the value head learnt from: those of its own held-out part are not among them."""
+    known, spared = read_trained(model.directory), held_out_problems(model.directory)
+    return frozenset(p.id for p in problems if p.id not in spared and fingerprint(p.question) in known)
+
+
 def calibrate_run(run: Path, model: ValueModel, *, with_bias: bool = False, seed: int = 0) -> Calibrated:
     """Fit the temperature on a run that `model` has scored, and write it to the model's directory and the run's copy.
 
@@ -68,9 +75,8 @@ def calibrate_run(run: Path, model: ValueModel, *, with_bias: bool = False, seed
             f"{run} holds problems of the split {tested[0]!r}; a test set is not for calibrating: score a run over "
             "problems that are neither trained nor tested on, and calibrate on that"
         )
-    learnt = read_trained(model.directory)
-    spared = held_out_problems(model.directory)
-    held_out = {n: p for n, p in problems.items() if n in spared or fingerprint(p.question) not in learnt}
+    learnt = learnt_from(model, problems.values())
+    held_out = {name: problem for name, problem in problems.items() if name not in learnt}
     if not held_out:
         raise DataError(f"{model.name} was trained on every problem of {run}; score a run over others")
     plain = replace(valued, card=replace(model.card, temperature=None, bias=None))
@@ -88,7 +94,7 @@ def calibrate_run(run: Path, model: ValueModel, *, with_bias: bool = False, seed
     result = Calibrated(
         replace(model.card, temperature=best.temperature, bias=best.bias if with_bias else None),
         len(fitted),
-        len(problems) - len(held_out),
+        len(learnt),
         quality(before),
         quality(after),
     )
