@@ -400,6 +400,19 @@ def test_a_loss_that_is_not_finite_stops_the_run(base: Path, tmp_path: Path) -> 
     assert not (tmp_path / "model.safetensors").exists()
 
 
+def test_a_gradient_that_is_not_finite_stops_the_run_before_a_loss_is(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from mario.train.keeper import Keeper
+
+    keeper = Keeper(tmp_path, [0, 10], lambda _: ["a#0", "b#1"], save_seconds=1, resumed=None, on_progress=None)
+    step = {"loss": 1.0, "grad_norm": float("inf"), "learning_rate": 1.0}
+    with pytest.raises(TrainingError, match=r"^step 1: the gradient's norm is inf on the rows a#0, b#1; look at"):
+        keeper.on_log(None, SimpleNamespace(global_step=1), None, step)
+    keeper.close()
+    assert (tmp_path / "metrics.jsonl").read_text() == ""
+
+
 def test_refused_rows_are_counted_and_listed(base: Path, tmp_path: Path) -> None:
     result = train_sft(replace(CONFIG, epochs=1, max_row_tokens=76), SOURCES, str(base), tmp_path)
     listed = [json.loads(line) for line in (tmp_path / "refused.jsonl").read_text().splitlines()]

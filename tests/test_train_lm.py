@@ -87,7 +87,11 @@ def test_parquet_is_read_too(corpora: dict[str, Path], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", '{"text": "x"}\n{"title": "y"}\n', r"a\.jsonl, line 2: no text in field 'text' \(it has: title\)"),
+        (
+            "a.jsonl",
+            '{"text": "x"}\n{"title": "y"}\n',
+            r"line 2: no text in field 'text' \(it has: title\); .* --field NAME",
+        ),
         ("a.csv", "x", r"a corpus is \.txt, \.md, \.jsonl or \.parquet, got '\.csv'"),
         ("a.txt", b"\xff\xfe\xff", "cannot be read as UTF-8"),
         ("a.txt", " \n", "no document with text"),

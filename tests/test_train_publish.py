@@ -29,6 +29,7 @@ from mario.types import Observation, ObservationStatus, Sampling, Step, StopReas
 pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+import tokenizers_zoo as zoo  # noqa: E402
 from test_train import CONFIG  # noqa: E402
 from tiny import tiny_model, tiny_tokenizer  # noqa: E402
 
@@ -130,6 +131,17 @@ def test_a_space_before_the_text_is_written_too(scheme: str) -> None:
     tokenizer = sentencepiece_like(scheme)
     assert dress(tokenizer, transformers.GenerationConfig(), ["inline"])
     assert writes_our_prompt(tokenizer, "inline")
+
+
+@pytest.mark.parametrize("kind", [*zoo.KINDS, pytest.param("smollm2", marks=pytest.mark.full)])
+def test_tokenizers_of_real_kinds_give_our_prompt(kind: str) -> None:
+    tokenizer = (
+        checkpoint.load_tokenizer(checkpoint.resolve("smollm2", weights=False)) if kind == "smollm2" else zoo.zoo(kind)
+    )
+    assert dress(tokenizer, transformers.GenerationConfig(), ["inline"])
+    prompt = tokenizer.apply_chat_template([{"role": "user", "content": QUESTION}], return_dict=True)
+    (ours,) = encode_spans(tokenizer, format_named("inline").start(QUESTION).spans)
+    assert prompt["input_ids"] == list(ours)
 
 
 @pytest.fixture(scope="module")
@@ -256,6 +268,11 @@ def test_push_names_results_of_this_model_only(trained: Path, base: Path, tmp_pa
     assert main(["push", str(trained), *to, "--results", str(tmp_path / "other")]) == 2
     assert "name evaluations of this model" in capsys.readouterr().err
     assert main(["push", str(base), *to]) == 1  # no run of ours made it
+    half = Path(shutil.copytree(trained, tmp_path / "half"))
+    manifest = json.loads((half / "manifest.json").read_text())
+    (half / "manifest.json").write_text(json.dumps(manifest | {"seconds": None}))
+    assert main(["push", str(half), *to]) == 1
+    assert "not trained to its end; run the command that trains it again" in capsys.readouterr().err
     assert main(["push", str(trained), "--to", "nameless", "--dry-run"]) == 2
     from mario.export.push import _public
 

@@ -89,7 +89,9 @@ class Corpus:
             yield text
 
     def _missing(self, known: str, where: str) -> DataError:
-        return DataError(f"{self.path}, {where}: no text in field {self.field!r} (it has: {known}); set field")
+        return DataError(
+            f"{self.path}, {where}: no text in field {self.field!r} (it has: {known}); name another: --field NAME"
+        )
 
 
 def train_lm(
