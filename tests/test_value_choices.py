@@ -107,7 +107,9 @@ def test_values_meet_their_samples_and_a_missing_value_loses() -> None:
 
 def test_a_summary_says_every_strategy_by_every_model() -> None:
     rows = [row for i in range(6) for row in judged(f"p{i}", ["1", "2", "2", "3"], "1")]
-    log_odds = {(f"p{i}", k): (float(-k),) for i in range(6) for k in range(4)}
+    log_odds: dict[tuple[str, int], tuple[float, ...]] = {
+        (f"p{i}", k): (float(-k),) for i in range(6) for k in range(4)
+    }
     one = choosing(rows, [Valued("good", OvmCard(), log_odds)], VoteConfig("ovm"))
     assert one.rates["ovm"]["4"].value == 1.0
     assert one.rates["majority"]["4"].value == 0.0
@@ -115,7 +117,7 @@ def test_a_summary_says_every_strategy_by_every_model() -> None:
     assert (one.chosen.value, one.model) == (1.0, "good")
     assert one.compared["ovm"].only_first == 6
     assert one.values["good"].within.value == 1.0
-    flipped = {key: (-values[0],) for key, values in log_odds.items()}
+    flipped: dict[tuple[str, int], tuple[float, ...]] = {key: (-values[0],) for key, values in log_odds.items()}
     both = choosing(rows, [Valued("bad", OvmCard(), flipped), Valued("good", OvmCard(), log_odds)], VoteConfig())
     assert {"ovm by bad", "ovm by good", "weighted by good"} <= both.rates.keys()
     assert both.rates["ovm by bad"]["4"].value == 0.0
@@ -191,3 +193,45 @@ def test_a_question_is_answered_by_a_count(tmp_path: Path, capsys: pytest.Captur
     code = main([*several, "--select", "ovm", "--value.model", judge, "--json"])
     found = json.loads(capsys.readouterr().out)
     assert (code, found["answer"], len(found["samples"]), len(found["log_odds"])) == (1, None, 3, 3)
+
+
+def test_a_generator_with_a_value_head_is_its_own_value_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where none is named: said in a line, and its values are those that it gave while it wrote."""
+    from mario.cli.app import main
+    from mario.data.readers import write_problems
+    from ovm_fixtures import tiny_ovm
+
+    model, judge = str(tiny_ovm(tmp_path / "both")), str(tiny_ovm(tmp_path / "judge", seed=1))
+    said = f"value.model is {model}, the generator itself"
+    engine = ["--engine.model", model, "--engine.dtype", "float32"]
+    sampling = ["--solve.samples", "3", "--solve.temperature", "1", "--solve.max_new_tokens", "8"]
+    write_problems(tmp_path / "problems.jsonl", [Problem(f"p{i}", f"{i}?", str(i), "s", "dev") for i in range(2)])
+    run = tmp_path / "run"
+    command = ["evaluate", str(tmp_path / "problems.jsonl"), *engine, "--out", str(run), *sampling, "--json"]
+    assert main(command) == 0
+    assert not (run / "values").exists()  # nobody asked for them
+    assert said not in capsys.readouterr().err
+    assert main([*command, "--select", "ovm"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["choosing"]["model"] == "both"
+    assert shown.err.count(said) == 1
+    given, kept = (
+        [json.loads(line)[name] for line in (run / folder / "00000.jsonl").read_text().splitlines()]
+        for folder, name in (("trajectories", "values"), ("values/both", "logits"))
+    )
+    assert kept == given and all(given)
+    manifest = json.loads((run / "values" / "both" / "manifest.json").read_text())
+    assert manifest["recipe"]["dtype"] == "float32"  # the engine's
+    identity = manifest["inputs"]["model"].removeprefix("sha256:")[:12]
+    assert identity in (run / "manifest.json").read_text()  # which names the generator by it
+    assert main([*command, "--select", "ovm", "--value.model", judge]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["choosing"]["model"] == "judge"
+    assert said not in shown.err
+
+    assert main(["solve", "1 + 1?", *engine, *sampling, "--select", "ovm", "--json"]) in (0, 1)
+    shown = capsys.readouterr()
+    assert len(json.loads(shown.out)["log_odds"]) == 3
+    assert said in shown.err

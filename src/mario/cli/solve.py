@@ -24,7 +24,7 @@ from mario.solve.rollout import Rollout, start
 from mario.solve.vote import Tally, VoteConfig, tally
 from mario.transcript import format_named
 from mario.types import Problem, StopReason, Trajectory
-from mario.value import ValueConfig, ValueModel
+from mario.value import ValueConfig, ValueModel, or_generator
 from mario.value.calibrate import sigmoid
 from mario.value.score import Progress as ValueProgress
 
@@ -131,7 +131,7 @@ def _choose(recipe: SolveRecipe, question: str, *, as_json: bool) -> int:
             f"--select {recipe.select.strategy} chooses among samples; add, for example: "
             "--solve.samples 8 --solve.temperature 0.7"
         )
-    model = ValueModel(recipe.value, say) if recipe.select.needs_values else None
+    model = ValueModel(or_generator(recipe.value, recipe.engine, say), say) if recipe.select.needs_values else None
     samples = sorted(asyncio.run(_sample(recipe, question)), key=lambda t: t.sample_index)
     log_odds = None
     if model is not None:

@@ -33,7 +33,7 @@ from mario.store import scan_shards, verify_shards, write_json
 from mario.store.jsonl import write_jsonl
 from mario.transcript import Demonstration, format_named
 from mario.types import Problem, Trajectory, Verdict, VerdictStatus
-from mario.value import ValueConfig, ValueModel, read_values, score_run
+from mario.value import ValueConfig, ValueModel, or_generator, read_values, score_run
 from mario.value.score import Listener as ValueListener
 
 
@@ -93,12 +93,13 @@ def evaluate(
     """
     total = _check(config)
     learnt = _learnt(config)
-    if config.select.needs_values and config.value.model is None and not read_values(out):
+    value = or_generator(config.value, config.engine, report) if config.select.needs_values else config.value
+    if config.select.needs_values and value.model is None and not read_values(out):
         raise UsageError(
             f"select = {config.select.strategy} needs values; name a value model: --value.model DIRECTORY, "
             f"or type: mario value {out} --model DIRECTORY"
         )
-    model = ValueModel(config.value, report) if config.value.model is not None else None
+    model = ValueModel(value, report) if value.model is not None else None
     demonstrations, inputs = worked_examples(config)
     label = config.label or config.engine.model
     pilot = Pilot(lambda: _problems(config), total, config.solve.samples)

@@ -10,6 +10,16 @@ What this package does not do: train one (`train.ovm`), or choose an answer by i
 """
 
 from mario.value.checkpoint import OvmCard, read_card, write_card
-from mario.value.score import ValueConfig, Valued, ValueModel, read_values, score_run
+from mario.value.score import ValueConfig, Valued, ValueModel, or_generator, read_values, score_run
 
-__all__ = ["OvmCard", "ValueConfig", "ValueModel", "Valued", "read_card", "read_values", "score_run", "write_card"]
+__all__ = [
+    "OvmCard",
+    "ValueConfig",
+    "ValueModel",
+    "Valued",
+    "or_generator",
+    "read_card",
+    "read_values",
+    "score_run",
+    "write_card",
+]

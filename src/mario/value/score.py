@@ -26,14 +26,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mario.engine import checkpoint
+from mario.engine import EngineConfig, checkpoint
 from mario.engine.rows import misread, written
 from mario.errors import DataError, StoreError, UsageError
 from mario.provenance import file_hash, from_json, make_manifest
 from mario.store.jsonl import AppendLog, dump_line, read_jsonl, storing, write_json
 from mario.store.run import adopt
 from mario.types import Source, Trajectory, Value
-from mario.value.checkpoint import OvmCard, read_card, write_card
+from mario.value.checkpoint import CARD, OvmCard, read_card, write_card
 from mario.value.model import LocalScorer, Row, Scorer, check_value_model
 from mario.value.positions import step_ends
 
@@ -46,7 +46,8 @@ _UNBOUNDED = 2**62
 class ValueConfig:
     """The outcome value model, and how it is reached.
 
-    model: directory that mario train ovm wrote, also when it is served elsewhere (for its tokenizer and calibration)
+    model: directory that mario train ovm wrote, also when it is served elsewhere (for its tokenizer and calibration);
+        where a choice needs one and none is named, the generator here, if its directory is one
     name: what its values are called in a run; the directory's name by default
     endpoint: address of a vLLM pooling server of that directory; without it the model runs here
     served: name the server knows the model by; the directory as given by default
@@ -90,6 +91,19 @@ class Progress:
 Key = tuple[str, int]  # problem id, sample index
 Listener = Callable[[Progress], None]
 Report = Callable[[str], None]
+
+
+def or_generator(config: ValueConfig, engine: EngineConfig, report: Report) -> ValueConfig:
+    """The value model named, else the generator itself where it is one and runs here, and `report` is told.
+
+    In the engine's number format, so that the values are those that it gives while it writes.
+    """
+    named = config.model is not None or config.endpoint is not None
+    if named or engine.endpoint is not None or not (Path(engine.model).expanduser() / CARD).is_file():
+        return config
+    report(f"value.model is {engine.model}, the generator itself")
+    alike = {name: getattr(engine, name) for name in ("dtype", "device") if getattr(config, name) == "auto"}
+    return replace(config, model=engine.model, **alike)
 
 
 class ValueModel:
