@@ -400,6 +400,29 @@ def test_a_loss_that_is_not_finite_stops_the_run(base: Path, tmp_path: Path) -> 
     assert not (tmp_path / "model.safetensors").exists()
 
 
+def test_half_a_model_never_looks_whole(
+    base: Path, whole: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop while the finished model moves into its place leaves no weights there; the same command goes on."""
+    moved: list[str] = []
+    move = Path.replace
+
+    def stop_before_the_last(path: Path, target: Path) -> Path:
+        if path.parent.name == ".building":
+            if len(list(path.parent.iterdir())) == 1:
+                raise KeyboardInterrupt
+            moved.append(path.name)
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", stop_before_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        train_sft(CONFIG, SOURCES, str(base), tmp_path)
+    monkeypatch.undo()
+    assert "config.json" in moved and not list(tmp_path.glob("*.safetensors"))
+    train_sft(CONFIG, SOURCES, str(base), tmp_path)
+    assert weights(tmp_path) == weights(whole.directory)
+
+
 def test_a_gradient_that_is_not_finite_stops_the_run_before_a_loss_is(tmp_path: Path) -> None:
     from types import SimpleNamespace
 
