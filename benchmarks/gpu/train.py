@@ -32,6 +32,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,10 @@ import torch  # noqa: E402
 from transformers import LlamaConfig, LlamaForCausalLM, TrainerCallback  # noqa: E402
 
 from mario.provenance import code_version, hardware  # noqa: E402
-from mario.train.batch import draw, plan_steps  # noqa: E402
+from mario.train.batch import arrange  # noqa: E402
 from mario.train.config import LoraConfig, SftConfig  # noqa: E402
 from mario.train.encode import IGNORED, EncodedRow  # noqa: E402
-from mario.train.estimate import Memory, Shape  # noqa: E402
+from mario.train.estimate import shape_of  # noqa: E402
 from mario.train.loop import Plan, Task, computes_in_bfloat16, make_trainer, prepared  # noqa: E402
 
 ROWS = HERE / "rows.jsonl"
@@ -55,6 +56,16 @@ VOCABULARY = 49_152  # SmolLM2's
 # Operations a second in bfloat16 without sparsity, by the makers' data sheets.
 PEAKS = {"B200": 2.25e15, "H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "4090": 165e12}
 PACKAGES = ("torch", "transformers", "accelerate", "peft", "trl", "datasets", "numpy")
+
+
+def llama(hidden: int, inner: int, layers: int, heads: int, keys: int) -> dict[str, int]:
+    return {
+        "hidden_size": hidden,
+        "intermediate_size": inner,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": keys,
+    }
 
 
 @dataclass(frozen=True)
@@ -72,10 +83,7 @@ class Scale:
 
 SCALES = {
     "gpu": Scale(
-        {
-            "1B": {"hidden": 2048, "inner": 8192, "layers": 16, "heads": 32, "keys": 8},
-            "7B": {"hidden": 4096, "inner": 11_008, "layers": 32, "heads": 32, "keys": 32},
-        },
+        {"1B": llama(2048, 8192, 16, 32, 8), "7B": llama(4096, 11_008, 32, 32, 32)},
         tokens=8192,
         step=16_384,
         steps=24,
@@ -83,21 +91,13 @@ SCALES = {
         seconds=40.0,
         trl_rows=8,
     ),
-    "cpu": Scale(
-        {"1B": {"hidden": 64, "inner": 128, "layers": 2, "heads": 4, "keys": 2}},
-        tokens=600,
-        step=600,
-        steps=4,
-        warm=1,
-        seconds=20.0,
-        trl_rows=2,
-    ),
+    "cpu": Scale({"1B": llama(64, 128, 2, 4, 2)}, tokens=600, step=600, steps=4, warm=1, seconds=20.0, trl_rows=2),
 }
 
 
 def read_rows() -> list[EncodedRow]:
     """The rows beside this file; `runs` are the lengths of stretches not trained and trained, in turn."""
-    rows = []
+    rows: list[EncodedRow] = []
     for line in ROWS.read_text(encoding="utf-8").splitlines():
         ids, runs = (json.loads(line)[name] for name in ("ids", "runs"))
         labels: list[int] = []
@@ -140,16 +140,8 @@ class FineTuning(Task):
         self.steps = steps
 
     def plan(self, config: SftConfig, tokenizer: Any, window: int) -> Plan:
-        tokens = sum(row.n_tokens for row in self.rows)
-        passes = 1 + self.steps * config.tokens_per_step // tokens
-        order, counts = draw({"rows": self.rows}, seed=config.seed, passes=passes, tokens_per_source=None)
-        steps = plan_steps(
-            [row.n_tokens for row in order],
-            seed=config.seed,
-            max_tokens=config.max_tokens,
-            tokens_per_step=config.tokens_per_step,
-            packing=config.packing,
-        )
+        passes = 1 + self.steps * config.tokens_per_step // sum(row.n_tokens for row in self.rows)
+        order, steps, counts = arrange({"rows": self.rows}, replace(config, epochs=passes))
         return Plan(order, steps[: self.steps], counts, ())
 
 
@@ -205,16 +197,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
 
 def model_of(shape: Mapping[str, int], dtype: torch.dtype, device: str) -> Any:
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=shape["hidden"],
-        intermediate_size=shape["inner"],
-        num_hidden_layers=shape["layers"],
-        num_attention_heads=shape["heads"],
-        num_key_value_heads=shape["keys"],
-        max_position_embeddings=2048,
-        tie_word_embeddings=shape["layers"] < 32,
-    )
+    tied = shape["num_hidden_layers"] < 32
+    config = LlamaConfig(vocab_size=VOCABULARY, max_position_embeddings=2048, tie_word_embeddings=tied, **shape)
     torch.manual_seed(0)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
@@ -223,29 +207,6 @@ def model_of(shape: Mapping[str, int], dtype: torch.dtype, device: str) -> Any:
             return LlamaForCausalLM(config)
     finally:
         torch.set_default_dtype(before)
-
-
-def forecast_of(network: Any, config: SftConfig, plan: Plan, device: str) -> Memory:
-    """The product's forecast for this very plan."""
-    settings = network.config
-    size = settings.hidden_size // settings.num_attention_heads
-    batches = [[plan.rows[i] for i in batch] for step in plan.steps for batch in step]
-    return Shape(
-        parameters=sum(p.numel() for p in network.parameters()),
-        learning=sum(p.numel() for p in network.parameters() if p.requires_grad),
-        vocabulary=VOCABULARY,
-        layers=settings.num_hidden_layers,
-        hidden=settings.hidden_size,
-        inner=settings.intermediate_size,
-        queries=settings.num_attention_heads * size,
-        keys=settings.num_key_value_heads * size,
-        tokens=max(len(rows) * max(row.n_tokens for row in rows) for rows in batches),
-        labelled=max(sum(row.n_trained for row in rows) for rows in batches),
-    ).memory(
-        bfloat16=computes_in_bfloat16(config, device),
-        adapters=config.lora.rank is not None,
-        twice=config.gradient_checkpointing,
-    )
 
 
 def operations(network: Any, tokens: int, trained: int) -> float:
@@ -265,30 +226,41 @@ def run_case(
 ) -> dict[str, Any]:
     """Build, forecast, train some steps, and say what they took."""
     plan = task.plan(config, None, 2048)
-    half = config.lora.rank is not None and computes_in_bfloat16(config, device)
-    network = prepared(task, config, model_of(shape, torch.bfloat16 if half else torch.float32, device))
-    forecast = forecast_of(network, config, plan, device).total
-    result: dict[str, Any] = {"forecast_gb": round(forecast / 1e9, 2)}
-    if device == "cuda" and forecast > 0.95 * torch.cuda.get_device_properties(0).total_memory:
+    bfloat16, adapters = computes_in_bfloat16(config, device), config.lora.rank is not None
+    frozen = torch.bfloat16 if bfloat16 and adapters else torch.float32
+    network = prepared(task, config, model_of(shape, frozen, device))
+    memory = shape_of(network, config, plan).memory(
+        bfloat16=bfloat16, adapters=adapters, twice=config.gradient_checkpointing
+    )
+    result: dict[str, Any] = {"forecast_gb": round(memory.total / 1e9, 2)}
+    if device == "cuda" and memory.total > 0.95 * torch.cuda.get_device_properties(0).total_memory:
         return result | {"skipped": "by the forecast it does not fit this GPU"}
-    watch = Watch(scale.seconds)
+    watch = train_steps(task, config, network, plan, device, scale.seconds)
+    done = plan.steps[scale.warm : len(watch.ends)]
+    rows = [plan.rows[i] for step in done for batch in step for i in batch]
+    tokens, labelled = sum(row.n_tokens for row in rows), sum(row.n_trained for row in rows)
+    return result | measured(watch, scale, tokens, operations(network, tokens, labelled))
+
+
+def train_steps(task: FineTuning, config: SftConfig, network: Any, plan: Plan, device: str, seconds: float) -> Watch:
+    """Train by the product's trainer; says when each step ended and its loss."""
+    watch = Watch(seconds)
     with tempfile.TemporaryDirectory() as out:
         trainer = make_trainer(task, config, network, device, plan, watch, Path(out))
         _forget_peak()
         trainer.train()
-    done = plan.steps[scale.warm : len(watch.ends)]
-    rows = [plan.rows[i] for step in done for batch in step for i in batch]
-    tokens, trained = sum(row.n_tokens for row in rows), sum(row.n_trained for row in rows)
-    return result | measured(watch, scale, tokens, operations(network, tokens, trained))
+    return watch
 
 
 def run_trl(shape: Mapping[str, int], rows: Sequence[EncodedRow], scale: Scale, device: str) -> dict[str, Any]:
     """TRL's SFTTrainer as it comes, with our ids and labels; its step is one batch of rows."""
+    if not all(importlib.util.find_spec(name) for name in ("trl", "datasets")):
+        return {"skipped": "trl or datasets is not installed here"}
     from datasets import Dataset
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
-    from trl import SFTConfig as TrlConfig
-    from trl import SFTTrainer
+    from trl.trainer.sft_config import SFTConfig as TrlConfig
+    from trl.trainer.sft_trainer import SFTTrainer
 
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer(models.WordLevel({"<pad>": 0, "<eos>": 1}, unk_token="<pad>")),
@@ -304,7 +276,7 @@ def run_trl(shape: Mapping[str, int], rows: Sequence[EncodedRow], scale: Scale, 
             mask = inputs.get("attention_mask")
             tokens = int(mask.sum()) if mask is not None else inputs["input_ids"].numel()
             seen.append((tokens, int((inputs["labels"] != IGNORED).sum())))
-            return super().training_step(model, inputs, *rest, **more)
+            return super().training_step(model, inputs, *rest, **more)  # type: ignore[no-untyped-call]
 
     with tempfile.TemporaryDirectory() as out:
         arguments = TrlConfig(
@@ -355,19 +327,14 @@ def measured(watch: Watch, scale: Scale, tokens: int, arithmetic: float) -> dict
 
 def exactness(rows: Sequence[EncodedRow], device: str, steps: int = 12) -> dict[str, Any]:
     """The same steps of a small model in float32 and in bfloat16."""
-    shape = {"hidden": 128, "inner": 256, "layers": 3, "heads": 4, "keys": 2}
     curves = []
     for dtype in ("float32", "bfloat16"):
         config = SftConfig(
             learning_rate=1e-3, tokens_per_step=800, max_tokens=800, max_row_tokens=512, dtype=dtype, device=device
         )
         task = FineTuning(rows, steps)
-        plan = task.plan(config, None, 2048)
-        network = prepared(task, config, model_of(shape, torch.float32, device))
-        watch = Watch(60.0)
-        with tempfile.TemporaryDirectory() as out:
-            make_trainer(task, config, network, device, plan, watch, Path(out)).train()
-        curves.append(watch.losses)
+        network = model_of(llama(128, 256, 3, 4, 2), torch.float32, device)
+        curves.append(train_steps(task, config, network, task.plan(config, None, 2048), device, 60.0).losses)
     drift = max(abs(half - full) / full for full, half in zip(*curves, strict=True))
     return {
         "steps": steps,
@@ -378,8 +345,11 @@ def exactness(rows: Sequence[EncodedRow], device: str, steps: int = 12) -> dict[
     }
 
 
-def cases(rows: Sequence[EncodedRow], scale: Scale, device: str) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
-    """In order of importance: a name, and what runs it."""
+Case = tuple[str, Callable[[], dict[str, Any]]]  # a name, and what runs it
+
+
+def cases(rows: Sequence[EncodedRow], scale: Scale, device: str) -> Iterator[Case]:
+    """In order of importance."""
     plain = SftConfig(
         max_row_tokens=512,
         learning_rate=1e-4,
@@ -389,28 +359,22 @@ def cases(rows: Sequence[EncodedRow], scale: Scale, device: str) -> Iterator[tup
         warmup_fraction=0.1,
     )
     adapters = replace(plain, lora=LoraConfig(rank=16))
-    yield "exact", lambda: exactness(rows, device)
-    small = scale.models["1B"]
+    whole = replace(plain, gradient_checkpointing=True, learning_rate=2e-5)
 
-    def case(
-        name: str, shape: Mapping[str, int], config: SftConfig, kind: type[FineTuning]
-    ) -> tuple[str, Callable[[], dict[str, Any]]]:
-        return name, lambda: run_case(shape, config, kind(rows, scale.steps), scale, device)
+    def ours(size: str, name: str, config: SftConfig, kind: type[FineTuning] = FineTuning) -> Iterator[Case]:
+        if size in scale.models:
+            task = kind(rows, scale.steps)
+            yield f"{size}, {name}", partial(run_case, scale.models[size], config, task, scale, device)
 
-    yield case("1B, fine-tuning", small, plain, FineTuning)
-    yield case("1B, fine-tuning, packed", small, replace(plain, packing=True), FineTuning)
-    yield case("1B, generator and value model", small, plain, Valuing)
-    there = all(importlib.util.find_spec(name) for name in ("trl", "datasets"))
-    yield (
-        "1B, TRL's SFTTrainer as it comes",
-        lambda: run_trl(small, rows, scale, device) if there else {"skipped": "trl or datasets is not installed here"},
-    )
-    yield case("1B, adapters", small, adapters, FineTuning)
-    if large := scale.models.get("7B"):
-        yield case("7B, adapters", large, adapters, FineTuning)
-        yield case("7B, generator and value model, adapters", large, adapters, Valuing)
-        whole = replace(plain, gradient_checkpointing=True, learning_rate=2e-5)
-        yield case("7B, fine-tuning", large, whole, FineTuning)
+    yield "exact", partial(exactness, rows, device)
+    yield from ours("1B", "fine-tuning", plain)
+    yield from ours("1B", "fine-tuning, packed", replace(plain, packing=True))
+    yield from ours("1B", "generator and value model", plain, Valuing)
+    yield "1B, TRL's SFTTrainer as it comes", partial(run_trl, scale.models["1B"], rows, scale, device)
+    yield from ours("1B", "adapters", adapters)
+    yield from ours("7B", "adapters", adapters)
+    yield from ours("7B", "generator and value model, adapters", adapters, Valuing)
+    yield from ours("7B", "fine-tuning", whole)
 
 
 def _forget_peak() -> None:

@@ -23,7 +23,6 @@ from mario.engine import checkpoint
 from mario.train.batch import SourceCount, computed_tokens
 from mario.train.config import SftConfig
 from mario.train.directory import quiet
-from mario.train.encode import IGNORED
 from mario.train.loop import Plan, Task, computes_in_bfloat16, window_of
 
 
@@ -142,17 +141,20 @@ def _shape(directory: Path, config: SftConfig, plan: Plan) -> Shape:
     with quiet(), torch.device("meta"):
         settings = transformers.AutoConfig.from_pretrained(directory)
         network: Any = transformers.AutoModelForCausalLM.from_config(settings)
-        parameters = network.num_parameters()
         if config.lora.rank is not None:
             network = with_adapters(network, config.lora)
-    text = settings.get_text_config()
+    return shape_of(network, config, plan)
+
+
+def shape_of(network: Any, config: SftConfig, plan: Plan) -> Shape:
+    """Of a network as it trains; `config` says how the plan's rows are laid out."""
+    text = network.config.get_text_config()
     heads = text.num_attention_heads
     size = getattr(text, "head_dim", None) or text.hidden_size // heads
     batches = [batch for step in plan.steps for batch in step]
-    adapters = sum(p.numel() for p in network.parameters() if p.requires_grad) if config.lora.rank is not None else 0
     return Shape(
-        parameters=parameters + adapters,
-        learning=adapters or parameters,
+        parameters=sum(p.numel() for p in network.parameters()),
+        learning=sum(p.numel() for p in network.parameters() if p.requires_grad),
         vocabulary=text.vocab_size,
         layers=text.num_hidden_layers,
         hidden=text.hidden_size,
@@ -160,7 +162,5 @@ def _shape(directory: Path, config: SftConfig, plan: Plan) -> Shape:
         queries=heads * size,
         keys=(getattr(text, "num_key_value_heads", None) or heads) * size,
         tokens=max(_computed(plan, config, batch) for batch in batches),
-        labelled=max(
-            sum(label != IGNORED for row in batch for label in plan.rows[row].labels[1:]) for batch in batches
-        ),
+        labelled=max(sum(plan.rows[row].n_trained for row in batch) for batch in batches),
     )
