@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from mario.cli.train_heldout import HeldOutConfig, held_out
-from mario.data.readers import write_problems
+from mario.data.readers import read_problems, write_problems
 from mario.engine import checkpoint
 from mario.errors import DataError, StoreError, UsageError
 from mario.estimate import wilson
+from mario.provenance import content_hash, to_json
 from mario.store import ShardWriter
 from mario.train.config import LoraConfig
 from mario.train.heldout import HeldOut
@@ -79,6 +80,12 @@ def test_a_model_that_learns_solves_with_the_interpreter(
     assert 0 < last["low"] < last["value"] < last["high"] < 1
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["counts"]["heldout"] == last
+    (said_of,) = manifest["counts"]["heldout_inputs"].items()
+    assert said_of == (
+        "problems/problems.jsonl",
+        content_hash([to_json(problem) for problem in read_problems(problems)]),
+    )
+    assert f"| held out | problems/problems.jsonl `{said_of[1]}` |" in (tmp_path / "out" / "README.md").read_text()
     assert str(heard[-1]).endswith("held out 67 % of 3")
     assert "| held-out problems solved at the end | 67 % of 3 (95 %: " in (tmp_path / "out" / "README.md").read_text()
     assert said == []
@@ -131,6 +138,7 @@ def test_held_out_rows_that_are_learnt_or_cannot_be_read_are_refused(
     (own / "problems.jsonl").write_bytes(problems.read_bytes())
     trial = held_out(HeldOutConfig(rows=own, limit_rows=2), [], print)
     assert trial is not None and trial.solve is None
+    assert list(trial.inputs) == ["rows/own"]
     assert len(trial.rows(checkpoint.load_tokenizer(base), LEARN, 1024)) == 2
     with pytest.raises(DataError, match=r"heldout\.rows: no row .*2 too_long, first h0#0: "):
         trial.rows(checkpoint.load_tokenizer(base), LEARN, 20)

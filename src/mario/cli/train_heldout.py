@@ -19,6 +19,7 @@ from mario.data.readers import read_problems
 from mario.errors import DataError, UsageError
 from mario.estimate import Estimate, wilson
 from mario.grade import grade
+from mario.provenance import content_hash, to_json
 from mario.solve import Schedule, SolveConfig
 from mario.solve.attempt import InterpreterConfig, Sandbox
 from mario.solve.rollout import start
@@ -77,13 +78,20 @@ def held_out(config: HeldOutConfig, folders: Iterable[Path], report: Callable[[s
     from mario.train.heldout import HeldOut
 
     known = set[str]().union(*map(questions_of, folders))
-    problems = _problems(config.problems, config.limit, known) if config.problems else []
-    rows = _rows(config.rows, config.limit_rows, known) if config.rows else []
+    inputs: dict[str, str] = {}
+    problems: list[Problem] = []
+    rows: list[Trajectory] = []
+    if config.problems:
+        problems = _problems(config.problems, config.limit, known)
+        inputs[f"problems/{config.problems.name}"] = content_hash([to_json(problem) for problem in problems])
+    if config.rows:
+        rows = _rows(config.rows, config.limit_rows, known)
+        inputs[f"rows/{config.rows.name}"] = content_hash([to_json(row) for row in rows])
 
     def solve(network: Any, tokenizer: Any) -> Estimate:
         return asyncio.run(_solve(config, problems, network, tokenizer, report))
 
-    return HeldOut(solve if problems else None, config.every_steps, rows)
+    return HeldOut(solve if problems else None, config.every_steps, rows, inputs)
 
 
 def _problems(path: Path, limit: int, known: set[str]) -> list[Problem]:

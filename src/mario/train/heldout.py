@@ -8,8 +8,8 @@ What this module does not do: choose what is held out (`cli.train_heldout`), or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from mario.errors import DataError
@@ -23,12 +23,14 @@ from mario.types import Trajectory
 class HeldOut:
     """What to try every `every_steps` steps (None: never) and after the last.
 
-    `solve(network, tokenizer)` says how many problems it solved; the loss is measured on `trajectories`.
+    `solve(network, tokenizer)` says how many problems it solved; the loss is measured on `trajectories`. `inputs` are
+    content hashes by name, for the manifest.
     """
 
     solve: Callable[[Any, Any], Estimate] | None = None
     every_steps: int | None = None
     trajectories: Iterable[Trajectory] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     def is_due(self, step: int, steps: int) -> bool:
         return step == steps or (self.every_steps is not None and step % self.every_steps == 0)

@@ -246,6 +246,7 @@ def _train(
         "last_loss": keeper.losses[-1],
         "resumed_from": keeper.first_step,
         **keeper.tried(),
+        **({"heldout_inputs": dict(held_out.inputs)} if held_out and held_out.inputs else {}),
         "formats": list(plan.formats),
         "exact_prompt": exact_prompt,
         "licence": licence_of(directory, manifest.recipe["model"]),

@@ -163,6 +163,8 @@ def _body(manifest: Manifest, licence: str, results: Sequence[Result]) -> Iterat
         rows.append(("held-out problems solved at the end", f"{value} of {heldout['n']} (95 %: {low} to {high})"))
     if "heldout_loss" in counts:
         rows.append(("loss on held-out rows at the end", f"{counts['heldout_loss']:.3f}"))
+    if held_out := counts.get("heldout_inputs"):
+        rows.append(("held out", ", ".join(f"{name} `{digest}`" for name, digest in held_out.items())))
     yield from _table(("", ""), rows)
     yield from _table(
         ("source", "rows", "tokens", "of them trained", "content hash"),
