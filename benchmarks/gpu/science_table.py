@@ -1,6 +1,6 @@
 """The tables of the protocol study, from the outputs of its recipe: rates with intervals, and paired tests.
 
-    python benchmarks/gpu/science_table.py runs/mario-smollm2
+    python benchmarks/gpu/science_table.py runs/mario-smollm2 [--figure docs/figures/choosing.svg]
 
 One idea: a problem is the unit. Rates are of problems, with 95 % intervals and (n); differences are of the same
 problems, by exact McNemar tests, two-sided. The comparisons that were named before a study share Holm's correction;
@@ -11,6 +11,7 @@ What it does not do: it grades nothing and chooses nothing itself; verdicts are 
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from mario.evaluate import read_results
 from mario.evaluate.choices import Rule, Samples, curves, outcomes, sampled
 from mario.evaluate.metrics import Comparison, Judged, accuracy, by_problem, compare_outcomes, pass_at
 from mario.grade import group
+from mario.page.chart import Series, line_chart
 from mario.solve.vote import STRATEGIES, VALUED, VoteConfig
 from mario.types import Problem
 from mario.value import read_values
@@ -78,11 +80,12 @@ SECOND = (
 OTHERS = (Pairing("all: weighted vote@8 − maj@8", "weighted", "majority", ALL),)
 
 
-def main(argv: Sequence[str]) -> int:
-    if len(argv) != 1:
-        print(__doc__)
-        return 2
-    root = Path(argv[0])
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="output directory of the recipe")
+    parser.add_argument("--figure", type=Path, help="where to draw accuracy by number of samples (SVG)")
+    args = parser.parse_args(argv)
+    root: Path = args.root
     arms = {name: judged for name in ARMS if (judged := attempts(root / name))}
     if arms:
         show(["greedy", *HEAD], ([ARMS[name], *map(rate, rates(judged))] for name, judged in arms.items()))
@@ -97,6 +100,8 @@ def main(argv: Sequence[str]) -> int:
         names = list(values)  # the study's own value model comes first by name
         rules = choices(names[0] if names else None)
         show(["chosen from the same samples", *HEAD], selection(judged, samples, rules))
+        if args.figure:
+            args.figure.write_text(drawn(judged, samples, rules), encoding="utf-8")
         rules |= {f"{name} by {other}": Rule(VoteConfig(name), other) for other in names[1:] for name in VALUED}
         found |= {name: outcomes(samples, rule) for name, rule in rules.items()}
     show_tests("named before the first study", FIRST, found, problems)
@@ -139,6 +144,17 @@ def selection(judged: Sequence[Judged], samples: Sequence[Samples], rules: Mappi
     for k in ks:
         cells = (pass_at([row for row in judged if row.problem.id in ids], k) for ids in inside)
         yield [f"pass@{k}, the ceiling", *map(rate, cells)]
+
+
+def drawn(judged: Sequence[Judged], samples: Sequence[Samples], rules: Mapping[str, Rule]) -> str:
+    """Accuracy over all problems by the number of samples that a rule may choose from, below what no rule can pass."""
+    ks = range(1, max(len(one.correct) for one in samples) + 1)
+    series = [
+        Series(name, [(k, 100 * found.value) for k, found in by_k.items()])
+        for name, by_k in curves(samples, rules, ks).items()
+    ]
+    ceiling = Series("if one always chose right", [(k, 100 * pass_at(judged, k).value) for k in ks], dashed=True)
+    return line_chart(f"Choosing among samples, {len(samples)} problems", "samples", "correct, %", [*series, ceiling])
 
 
 def show_tests(
@@ -188,4 +204,4 @@ def show(head: Sequence[str], rows: Iterator[list[str]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
