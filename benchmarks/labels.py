@@ -28,8 +28,8 @@ import math
 import random
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -74,34 +74,44 @@ def hits(
     return sum(key in changed for _, key in ranked[: len(changed)]) / len(changed), ranked
 
 
-def prepared(
-    data: Path, how: str
-) -> tuple[dict[str, list[Problem]], dict[str, dict[str, list[Sample]]], Callable[[str, str], Fitted]]:
-    """Problems and samples of both sets, and whose coefficients judge a problem (name of its set, id)."""
+@dataclass(frozen=True)
+class Prepared:
+    """A set of problems, and what is needed to find those of its references that will be changed."""
+
+    name: str
+    problems: Sequence[Problem]
+    usable: Sequence[Problem]  # with an answer to change
+    samples: Samples
+    weights: Weights
+    voices: Mapping[str, tuple[int, bool]]  # by problem: see `voices`
+
+
+def prepared(data: Path, how: str) -> Iterator[Prepared]:
     from labels_fit import evidence_models  # it needs NumPy and SciPy
 
     sets = {name: load(data, name) for name in SETS}
     drawn = {name: samples_of(data, name, problems) for name, problems in sets.items()}
-    return sets, drawn, evidence_models(sets, drawn, how)
+    choose = evidence_models(sets, drawn, how)
+    for name, problems in sets.items():
+        usable = [p for p in problems if p.answer]
+        weights = partial(choose, name)
+        yield Prepared(name, problems, usable, drawn[name], weights, voices(usable, drawn[name]))
 
 
 def inject(data: Path, seeds: int, how: str, figure: Path | None) -> None:
-    sets, drawn, choose = prepared(data, how)
     bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     curve: dict[int, list[float]] = defaultdict(list)
-    for name, problems in sets.items():
-        samples, weights = drawn[name], partial(choose, name)
-        usable = [p for p in problems if p.answer]
-        strata = voices(usable, samples)
+    for one in prepared(data, how):
+        name, usable, samples, weights, strata = one.name, one.usable, one.samples, one.weights, one.voices
         precision: dict[str, list[float]] = defaultdict(list)
         for seed in range(seeds):
             rng = random.Random(f"{name} {seed}")
             changed = spoil_some(usable, usable, rng)
-            share, ranked = hits(problems, changed, samples, weights, solutions=False)
+            share, ranked = hits(one.problems, changed, samples, weights, solutions=False)
             precision["solutions hidden"].append(share)
             for score, key in ranked:
                 bins[min(9, int(score * 10))].append((score, key in changed))
-            share, _ = hits(problems, changed, samples, weights, solutions=True)
+            share, _ = hits(one.problems, changed, samples, weights, solutions=True)
             precision["solutions visible"].append(share)
             right = sum(bool(strata[key][1]) for key in changed) / len(changed)
             precision["hidden, an oracle of right samples"].append(right)
@@ -113,7 +123,7 @@ def inject(data: Path, seeds: int, how: str, figure: Path | None) -> None:
                     known = statistics.mean(strata[p.id][1] for p in some)
                     precision[f"hidden, {len(some)} with {models} models, some right on {known:.2f}"].append(share)
             if name == "gsm8k":  # where there are many samples: fewer and fewer of them
-                rich = [p for p in problems if strata[p.id][0] >= 4]
+                rich = [p for p in one.problems if strata[p.id][0] >= 4]
                 changed = spoil_some(rich, usable, rng)
                 shuffled = {p.id: rng.sample(one_each(samples[p.id]), strata[p.id][0]) for p in rich}
                 for k in range(5):
@@ -141,29 +151,25 @@ def judge(data: Path, seeds: int, how: str) -> None:
     What the judge says is a Gaussian log-likelihood ratio, independent of all that the finder sees; the area is
     Phi(d / sqrt 2) for ratios of mean +-d^2/2 and deviation d.
     """
-    sets, drawn, choose = prepared(data, how)
-    for name, problems in sets.items():
-        samples, weights = drawn[name], partial(choose, name)
-        usable = [p for p in problems if p.answer]
-        strata = voices(usable, samples)
+    for one in prepared(data, how):
         precision: dict[float, list[float]] = defaultdict(list)
         for seed in range(seeds):
-            rng = random.Random(f"{name} {seed}")
-            changed = spoil_some(usable, usable, rng)
-            _, ranked = hits(problems, changed, samples, weights, solutions=False)
+            rng = random.Random(f"{one.name} {seed}")
+            changed = spoil_some(one.usable, one.usable, rng)
+            _, ranked = hits(one.problems, changed, one.samples, one.weights, solutions=False)
             for area in JUDGES:
                 d = statistics.NormalDist().inv_cdf(area) * math.sqrt(2)
                 heard = []
                 for score, key in ranked:
-                    models, some_right = strata.get(key, (0, False))
+                    models, some_right = one.voices.get(key, (0, False))
                     says = d * d / 2 * (1 if key in changed and some_right else -1)
-                    says += d * random.Random(f"{name} {seed} {key}").gauss()
+                    says += d * random.Random(f"{one.name} {seed} {key}").gauss()
                     sure = min(max(score, 1e-9), 1 - 1e-9)
                     heard.append((math.log(sure / (1 - sure)) + (says if models else 0.0), key))
                 first = sorted(heard, reverse=True)[: len(changed)]
                 precision[area].append(sum(key in changed for _, key in first) / len(changed))
         for area, values in precision.items():
-            print(f"{name}, a judge of area {area}: R-precision {interval(values)}", flush=True)
+            print(f"{one.name}, a judge of area {area}: R-precision {interval(values)}", flush=True)
 
 
 def voices(problems: Sequence[Problem], samples: Samples) -> dict[str, tuple[int, bool]]:

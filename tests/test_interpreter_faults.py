@@ -197,24 +197,29 @@ def test_a_thousand_awaited_cycles_and_twenty_kills(tier: Tier) -> None:
     asyncio.run(main())
 
 
-LATE = """
-import time
+LATE = """#!{python}
+import sys, time
+sys.path.insert(0, {folder!r})
 from guest import family, population
-population.BIRTH_SECONDS, children, seen = 0.01, family.Processes.children, {}
+population.BIRTH_SECONDS, children, seen = 0.01, family.Processes.children, {{}}
 def late(self):
     found, now = children(self), time.monotonic()
-    return {child for child in found if now - seen.setdefault(child, now) > 0.1}
+    return {{child for child in found if now - seen.setdefault(child, now) > 0.1}}
 family.Processes.children = late
-runpy.run_module("""
+exec(sys.argv[sys.argv.index("-c") + 1])
+"""
 
 
-def test_a_snippet_whose_snapshot_comes_too_late_leaves_nothing(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snippet_whose_snapshot_comes_too_late_leaves_nothing(
+    tier: Tier, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """As on a machine so busy that a fork which was allowed takes longer than the server waits for it."""
-    hasty = server._GUEST.replace("; ", "\n").replace("runpy.run_module(", LATE)
-    monkeypatch.setattr("mario.interpreter.server._GUEST", hasty)
+    python = tmp_path_factory.mktemp("late") / "python"  # which sees every child a tenth of a second late
+    python.write_text(LATE.format(python=sys.executable, folder=str(Path(server.__file__).parent)))
+    python.chmod(0o755)
     clone = {"x86_64": 56, "aarch64": 220}[platform.machine()]
     fork = f"import ctypes\nif ctypes.CDLL(None).syscall({clone}, 0x8000 | 17, 0, 1, 0, 0) == 0:\n    while True: pass"
-    with InterpreterPool(workers=1, limits=LIMITS, preload=(), tier=tier, recover=True) as pool:
+    with InterpreterPool(workers=1, limits=LIMITS, preload=(), tier=tier, recover=True, python=str(python)) as pool:
         with pool.open() as kernel:
             kernel.run("1")
             kernel.run(fork)

@@ -41,6 +41,13 @@ from test_train import CONFIG, SOURCES  # noqa: E402
 from tiny import tiny_model  # noqa: E402
 
 RECIPES = Path(__file__).parent.parent / "recipes" / "accelerate"
+no_deepspeed = pytest.mark.skipif(
+    importlib.util.find_spec("deepspeed") is None,
+    reason="NOT TESTED: DeepSpeed is not installed (pip install deepspeed)",
+)
+by_each_library = pytest.mark.parametrize(
+    "config", ["fsdp2.yaml", pytest.param("deepspeed-zero3.yaml", marks=no_deepspeed)]
+)
 
 RUN = """
 import os, sys
@@ -179,10 +186,8 @@ def test_each_micro_batch_is_computed_once() -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("config", ["fsdp2.yaml", "deepspeed-zero3.yaml"])
+@by_each_library
 def test_weights_shared_out_train_the_model_of_one_process(tmp_path: Path, config: str) -> None:
-    if config.startswith("deepspeed"):
-        pytest.importorskip("deepspeed", reason="NOT TESTED: DeepSpeed is not installed (pip install deepspeed)")
     base = tiny_model(tmp_path / "tiny", spread=0.02, add_bos=True)
     one = train_sft(CONFIG, SOURCES, str(base), tmp_path / "one")
     launch(tmp_path, base, config=config, stop=12)
@@ -193,17 +198,11 @@ def test_weights_shared_out_train_the_model_of_one_process(tmp_path: Path, confi
     assert_same_run(tmp_path / "two", tmp_path / "one")
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("config", ["fsdp2.yaml", "deepspeed-zero3.yaml"])
-def test_a_value_model_and_adapters_under_shared_weights(tmp_path: Path, config: str) -> None:
-    """In float32 and several micro-batches a step, not as many for each process; activations computed twice."""
-    if config.startswith("deepspeed"):
-        pytest.importorskip("deepspeed", reason="NOT TESTED: DeepSpeed is not installed (pip install deepspeed)")
+def train_value_model(tmp_path: Path, config: str, changes: dict[str, Any]) -> None:
+    """By one process into `one`, and into `two` by two that share the weights out."""
     import test_ovm
-    from mario.train.config import LoraConfig
     from mario.train.ovm import train_ovm
 
-    changes = {"epochs": 2, "max_tokens": 240, "gradient_checkpointing": True, "lora": LoraConfig(rank=4)}
     base = tiny_model(tmp_path / "tiny", spread=0.02, add_bos=True)
     data = test_ovm.training_set(tmp_path / "sums")
     train_ovm(replace(test_ovm.CONFIG, **changes), test_ovm.OVM, [data], str(base), tmp_path / "one")
@@ -212,24 +211,23 @@ def test_a_value_model_and_adapters_under_shared_weights(tmp_path: Path, config:
         f"[Path({str(data)!r})], base, out, listen)"
     )
     launch(tmp_path, base, train, config)
+
+
+@pytest.mark.full
+@by_each_library
+def test_a_value_model_and_adapters_under_shared_weights(tmp_path: Path, config: str) -> None:
+    """In float32 and several micro-batches a step, not as many for each process; activations computed twice."""
+    from mario.train.config import LoraConfig
+
+    changes = {"epochs": 2, "max_tokens": 240, "gradient_checkpointing": True, "lora": LoraConfig(rank=4)}
+    train_value_model(tmp_path, config, changes)
     assert_same_run(tmp_path / "two", tmp_path / "one")
 
 
 @pytest.mark.full
 def test_fsdp_in_bfloat16_is_near_one_process(tmp_path: Path) -> None:
     """FSDP computes on bfloat16 weights, one process by autocast; the value head is float32 in both."""
-    import test_ovm
-    from mario.train.ovm import train_ovm
-
-    changes = {"epochs": 2, "dtype": "bfloat16"}
-    base = tiny_model(tmp_path / "tiny", spread=0.02, add_bos=True)
-    data = test_ovm.training_set(tmp_path / "sums")
-    train_ovm(replace(test_ovm.CONFIG, **changes), test_ovm.OVM, [data], str(base), tmp_path / "one")
-    train = (
-        f"lambda base, out, listen: train_ovm(replace(test_ovm.CONFIG, **{changes!r}), test_ovm.OVM, "
-        f"[Path({str(data)!r})], base, out, listen)"
-    )
-    launch(tmp_path, base, train, "fsdp2.yaml")
+    train_value_model(tmp_path, "fsdp2.yaml", {"epochs": 2, "dtype": "bfloat16"})
     alone, shared = lines(tmp_path / "one"), lines(tmp_path / "two")
     assert [line["loss"] for line in shared] == pytest.approx([line["loss"] for line in alone], rel=1e-2)
     assert [line["value_loss"] for line in shared] == pytest.approx([line["value_loss"] for line in alone], rel=2e-2)

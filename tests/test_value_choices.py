@@ -20,7 +20,9 @@ from mario.types import Problem, Sampling, StopReason, Trajectory, Verdict, Verd
 from mario.value import OvmCard, Valued
 
 OVM = Rule(VoteConfig("ovm"), "v")
-RULES = {name: Rule(VoteConfig(name), None if name in ("first", "majority") else "v") for name in STRATEGIES}
+RULES: dict[str, Rule] = {
+    name: Rule(VoteConfig(name), None if name in ("first", "majority") else "v") for name in STRATEGIES
+}
 
 
 @st.composite
