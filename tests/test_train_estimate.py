@@ -20,6 +20,7 @@ from mario.train.config import LoraConfig
 pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
+from mario.cli.train_run import plan_text  # noqa: E402
 from mario.train.estimate import Shape, forecast  # noqa: E402
 from mario.train.sft import FineTuning, train_sft  # noqa: E402
 from test_train import CONFIG, SOURCES  # noqa: E402
@@ -39,6 +40,16 @@ def test_the_counts_are_those_of_the_run(tmp_path: Path) -> None:
     # Two layers of rank times (in + out) of q, k, v, o, gate, up and down.
     assert adapted.learning == 2 * 2 * (128 + 96 + 96 + 128 + 192 + 192 + 192)
     assert adapted.parameters == found.shape.parameters + adapted.learning
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here, and what it can is asked of it")
+def test_a_run_for_a_gpu_elsewhere_is_forecast_as_gpus_compute(tmp_path: Path) -> None:
+    base = str(tiny_model(tmp_path / "tiny", add_bos=True))
+    auto = replace(CONFIG, device="cuda", dtype="auto")
+    found = forecast(FineTuning(SOURCES), auto, base)
+    assert found.arithmetic == "bfloat16" and found.memory.casts > 0
+    assert "by forecast: 0.00 GB in bfloat16 on cuda, and what the libraries take" in plan_text(found)
+    assert forecast(FineTuning(SOURCES), replace(auto, dtype="float32"), base).arithmetic == "float32"
 
 
 def test_a_large_model_needs_what_is_known_of_it() -> None:

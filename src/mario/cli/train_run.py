@@ -83,7 +83,8 @@ def plan_text(found: Forecast) -> str:
         *(f"  refused, {reason}: {count}" for reason, count in found.refused.items()),
         f"{found.steps:,} steps in {found.micro_batches:,} micro-batches: {found.tokens:,} tokens, "
         f"{found.trained_tokens:,} of them trained, {100 * found.padding:.1f} % padding beside them",
-        f"memory at the peak, by forecast: {_gigabytes(memory.total)}, and what the libraries take",
+        f"memory at the peak, by forecast: {_gigabytes(memory.total)} in {found.arithmetic} on {found.device}, "
+        "and what the libraries take",
         f"  {_gigabytes(memory.weights)}  weights",
         f"  {_gigabytes(memory.casts)}  bfloat16 copies of those that learn: 2 bytes each",
         f"  {_gigabytes(memory.gradients)}  gradients: 4 bytes for each weight that learns",

@@ -78,9 +78,11 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """A run before it begins."""
+    """A run before it begins; `arithmetic` is in float32 or bfloat16."""
 
     model: str
+    device: str
+    arithmetic: str
     shape: Shape
     memory: Memory
     config: SftConfig
@@ -109,10 +111,13 @@ def forecast(task: Task, config: SftConfig, model: str, report: Callable[[str], 
     report("reading the rows")
     plan = task.plan(config, checkpoint.load_tokenizer(directory), window_of(directory))
     shape = _shape(directory, config, plan)
-    bfloat16 = computes_in_bfloat16(config, checkpoint.pick_device(config.device))
+    device = checkpoint.pick_device(config.device)
+    bfloat16 = config.dtype != "float32" if _is_elsewhere(device) else computes_in_bfloat16(config, device)
     computed = sum(_computed(plan, config, batch) for step in plan.steps for batch in step)
     return Forecast(
         model=checkpoint.describe(model),
+        device=device,
+        arithmetic="bfloat16" if bfloat16 else "float32",
         shape=shape,
         memory=shape.memory(
             bfloat16=bfloat16, adapters=config.lora.rank is not None, twice=config.gradient_checkpointing
@@ -124,6 +129,13 @@ def forecast(task: Task, config: SftConfig, model: str, report: Callable[[str], 
         sources=plan.sources,
         refused=plan.refused(),
     )
+
+
+def _is_elsewhere(device: str) -> bool:
+    """Whether a GPU is planned for that is not here; those that train compute in bfloat16."""
+    import torch
+
+    return device.startswith("cuda") and not torch.cuda.is_available()
 
 
 def _computed(plan: Plan, config: SftConfig, batch: tuple[int, ...]) -> int:
