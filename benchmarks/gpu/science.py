@@ -52,6 +52,8 @@ SCALES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "test-heldout": {"count": 1_000},
         "sample-words": {"count": 1_500},
         "samples-code": {"limit": 500},
+        "samples-ovm": {"limit": 500},
+        "sft-self": {"train.tokens_per_source": None},  # how many rows of its own there are nobody knows
     },
     "tiny": {
         "train": {"train.tokens_per_source": 1_500, "train.max_tokens": 2_048, "train.max_row_tokens": 2_048},
@@ -64,6 +66,8 @@ SCALES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "test-heldout": {"count": 2},
         "sample-words": {"count": 4},
         "samples-code": {"solve.samples": 2},
+        "samples-ovm": {"solve.samples": 2},
+        "sft-self": {"train.tokens_per_source": 700},
     },
 }
 
@@ -159,7 +163,7 @@ def overrides(stages: Mapping[str, Any], args: argparse.Namespace) -> Iterator[t
 
 
 def toml(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, str) else str(value).lower()
+    return json.dumps(value) if isinstance(value, str) else str(value).lower()  # None is none, which unsets
 
 
 def run_until(command: list[str], environ: Mapping[str, str], deadline: float) -> int | None:

@@ -37,6 +37,7 @@ ARMS = {
     "greedy-self": "SFT, with interpreter, one round of self-training",
 }
 SAMPLES = "samples-code"
+OWN_SAMPLES = "samples-ovm"
 GROUPS: Mapping[str, Callable[[Problem], bool]] = {
     "trained templates": lambda problem: problem.split == "test-shared",
     "held-out templates": lambda problem: problem.split == "test-heldout",
@@ -95,15 +96,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     if judged := attempts(root / SAMPLES):
         problems |= {row.problem.id: row.problem for row in judged}
-        values = {valued.name: valued.log_odds for valued in read_values(root / SAMPLES)}
-        samples = sampled(judged, group, values)
-        names = list(values)  # the study's own value model comes first by name
-        rules = choices(names[0] if names else None)
-        show(["chosen from the same samples", *HEAD], selection(judged, samples, rules))
+        samples, values = valued_samples(root / SAMPLES, judged)
+        rules = choices(values[0] if values else None)  # the study's own value model comes first by name
+        show(["chosen from the SFT model's samples", *HEAD], selection(judged, samples, rules))
         if args.figure:
             args.figure.write_text(drawn(judged, samples, rules), encoding="utf-8")
-        rules |= {f"{name} by {other}": Rule(VoteConfig(name), other) for other in names[1:] for name in VALUED}
+        rules |= {f"{name} by {other}": Rule(VoteConfig(name), other) for other in values[1:] for name in VALUED}
         found |= {name: outcomes(samples, rule) for name, rule in rules.items()}
+    if judged := attempts(root / OWN_SAMPLES):
+        samples, values = valued_samples(root / OWN_SAMPLES, judged)
+        rules = choices(values[0] if values else None)
+        show(["chosen from the multi-task model's own samples", *HEAD], selection(judged, samples, rules))
     show_tests("named before the first study", FIRST, found, problems)
     show_tests("named before the second study", SECOND, found, problems)
     show_tests("others", OTHERS, found, problems)
@@ -113,6 +116,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def attempts(root: Path) -> Sequence[Judged]:
     """What an evaluation judged; nothing where it is not done."""
     return read_results(root).judged if (root / "summary.json").exists() else ()
+
+
+def valued_samples(root: Path, judged: Sequence[Judged]) -> tuple[list[Samples], list[str]]:
+    """The samples of each problem with their values, and the names of the value models."""
+    values = {valued.name: valued.log_odds for valued in read_values(root)}
+    return list(sampled(judged, group, values)), list(values)
 
 
 def choices(model: str | None) -> dict[str, Rule]:
