@@ -414,3 +414,13 @@ def test_the_page_of_the_command_line_is_current() -> None:
     script = Path(__file__).resolve().parents[1] / "scripts" / "cli_docs.py"
     done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("settings", [["--stages.a.limit", "none"], []])
+def test_none_unsets_in_a_recipe_and_by_a_flag(tmp_path: Path, settings: list[str]) -> None:
+    limit = "2" if settings else '"none"'
+    recipe = tmp_path / "run.toml"
+    recipe.write_text(f'out = "o"\n[stages.a]\nverb = "data"\nsource = "wordproblems"\ncount = 3\nlimit = {limit}\n')
+    done = mario("run", str(recipe), "--out", str(tmp_path / "o"), *settings)
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "o" / "a" / "problems.jsonl").read_text().splitlines()) == 3

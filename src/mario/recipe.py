@@ -115,7 +115,7 @@ def unknown_key(key: str, known: Sequence[str], what: str = "key") -> str:
 def _convert(hint: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
-        if value is None:
+        if value is None or value == "none":  # TOML has no null
             return None
         inner = next(option for option in typing.get_args(hint) if option is not type(None))
         return _convert(inner, value, where)
